@@ -1,0 +1,1 @@
+"""The voice path of a live call as one package."""

@@ -1,0 +1,1 @@
+"""The `vivavoce` command: one file per verb."""

@@ -1,0 +1,1 @@
+"""Opus: the library, its packets and the extensions in their padding."""

@@ -1,0 +1,1 @@
+"""What is played where nothing was received."""

@@ -1,0 +1,1 @@
+"""Metrics, statistics and the tables that the README shows."""

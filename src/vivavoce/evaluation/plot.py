@@ -1,0 +1,156 @@
+"""The picture of an evaluation: each metric against the loss rate, one panel per rate, one line per configuration."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vivavoce.errors import MissingExtraError
+from vivavoce.evaluation.metrics import METRICS
+from vivavoce.evaluation.tables import Row
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart, without their yellow, which paper swallows.
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+PANEL_INCHES = (4.0, 2.9)
+DODGE = 0.006  # of the loss axis, between the error bars of neighbouring configurations
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.7,
+    "axes.edgecolor": "#666666",
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "axes.labelcolor": "#222222",
+}
+
+_Series = dict[str, list[Row]]
+
+
+def plot_calls(rows: Sequence[Row], metrics: Sequence[str], path: str | Path) -> None:
+    """Draw the rows into a PNG file.
+
+    Traces of one family, those whose names differ only in their numbers, are joined by a line; a trace of its own, such
+    as a measured one among modelled ones, stands beside it as a hollow mark, because its bursts are of another kind.
+
+    Args:
+        rows: What `summarise` made.
+        metrics: Names of the metrics, one row of panels each.
+        path: The file; one that exists is overwritten.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OSError: The file cannot be written.
+    """
+    try:
+        matplotlib = importlib.import_module("matplotlib")
+        figures = importlib.import_module("matplotlib.figure")
+    except ImportError:
+        raise MissingExtraError("evaluate", "matplotlib") from None
+    columns = list(dict.fromkeys((row.configuration.bitrate_bps, row.configuration.playout_delay_ms) for row in rows))
+    series: _Series = {}
+    for row in rows:
+        series.setdefault(row.configuration.name, []).append(row)
+    with matplotlib.rc_context(STYLE):
+        size = (0.7 + PANEL_INCHES[0] * len(columns), 0.9 + PANEL_INCHES[1] * len(metrics))
+        figure = figures.Figure(figsize=size, dpi=150, layout="constrained")
+        panels = figure.subplots(len(metrics), len(columns), sharex=True, sharey="row", squeeze=False)
+        for metric, line in zip(metrics, panels, strict=True):
+            line[0].set_ylabel(METRICS[metric].label, fontweight="bold")
+            for column, panel in zip(columns, line, strict=True):
+                _draw_panel(panel, series, metric, column)
+        several_delays = len({delay_ms for _, delay_ms in columns}) > 1
+        for column, top, bottom in zip(columns, panels[0], panels[-1], strict=True):
+            top.set_title(_column_title(column, several_delays), fontweight="bold", fontsize=10)
+            bottom.set_xlabel("packets lost (%)")
+        legend: dict[str, Any] = {}
+        for panel in panels.flat:
+            handles, labels = panel.get_legend_handles_labels()
+            legend |= {label: handle for label, handle in zip(labels, handles, strict=True) if label not in legend}
+        figure.legend(
+            legend.values(), legend.keys(), loc="outside upper center", ncols=min(len(legend), 7), frameon=False
+        )
+        figure.supxlabel("bars: 95 % confidence interval of the mean over clips", fontsize=8, color="#666666")
+        figure.savefig(path, format="png")
+
+
+def _draw_panel(panel: Any, series: _Series, metric: str, column: tuple[int, float | None]) -> None:
+    span = max((row.loss.model.loss_rate for rows in series.values() for row in rows), default=0.0) * 100
+    families = _family_sizes(series)
+    for number, (name, rows) in enumerate(series.items()):
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        shift = (number - (len(series) - 1) / 2) * DODGE * span
+        rows = [row for row in rows if (row.configuration.bitrate_bps, row.configuration.playout_delay_ms) == column]
+        by_family: dict[str, list[Row]] = {}
+        for row in rows:
+            by_family.setdefault(_family(row.loss.name), []).append(row)
+        for family, members in by_family.items():
+            joined = families[family] > 1 or len(families) == 1
+            places = [100 * row.loss.model.loss_rate + shift for row in members]
+            means = [row.scores[metric].mean for row in members]
+            panel.errorbar(
+                places,
+                means,
+                yerr=[
+                    [_length(row.scores[metric].mean - row.scores[metric].low) for row in members],
+                    [_length(row.scores[metric].high - row.scores[metric].mean) for row in members],
+                ],
+                color=colour,
+                marker=marker,
+                markersize=4.5,
+                markerfacecolor=colour if joined else "white",
+                linestyle="-" if joined else "none",
+                linewidth=1.4,
+                elinewidth=1.0,
+                capsize=2.0,
+                label=name if joined else None,
+            )
+    for family, count in families.items():
+        if count == 1 and len(families) > 1:
+            _name_loner(panel, series, family)
+
+
+def _name_loner(panel: Any, series: _Series, family: str) -> None:
+    """Write the name of a trace that no line joins along the foot of the panel."""
+    row = next(row for rows in series.values() for row in rows if _family(row.loss.name) == family)
+    panel.annotate(
+        row.loss.name,
+        (100 * row.loss.model.loss_rate, 0),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="center",
+        fontsize=6.5,
+        color="#777777",
+    )
+
+
+def _family(name: str) -> str:
+    """Name a trace without its numbers: `modelled-05pct` and `modelled-20pct` are of one family."""
+    return re.sub(r"[0-9.,]+", "#", name)
+
+
+def _family_sizes(series: _Series) -> dict[str, int]:
+    names = {row.loss.name for rows in series.values() for row in rows}
+    sizes: dict[str, int] = {}
+    for name in names:
+        sizes[_family(name)] = sizes.get(_family(name), 0) + 1
+    return sizes
+
+
+def _column_title(column: tuple[int, float | None], several_delays: bool) -> str:
+    bitrate_bps, delay_ms = column
+    delay = "adaptive delay" if delay_ms is None else f"{delay_ms:g} ms delay"
+    return f"{bitrate_bps / 1000:g} kb/s" + (f", {delay}" if several_delays else "")
+
+
+def _length(value: float) -> float:
+    return 0.0 if math.isnan(value) else max(value, 0.0)

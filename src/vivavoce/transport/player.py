@@ -1,0 +1,350 @@
+"""The pulling side of a receiver: for each slot the best source, decoded, concealed and fitted to the clock.
+
+A slot is played from its primary payload, else from a RED copy, else from the LBRR of the packet after it, else it is
+concealed. Nothing here reacts to an arrival; what is late only repairs the decoder before it goes on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from vivavoce.codec.opus import OpusDecoder
+from vivavoce.concealment.concealer import Concealer
+from vivavoce.errors import PacketError
+from vivavoce.transport.jitter_buffer import JitterBuffer, Payload
+from vivavoce.transport.playout_clock import PlayoutClock
+from vivavoce.transport.rtp import OPUS_CLOCK_HZ
+from vivavoce.transport.splice import splice
+from vivavoce.transport.stats import SLOT_TICKS, ReceiverStats
+
+DTX_BYTES = 2  # a packet of at most this size holds no frame: the sender pauses
+PLC_STEP_TICKS = 120  # libopus conceals multiples of 2.5 ms
+RESYNC_S = 0.5  # further off than this the position jumps; nearer, it slides
+TOLERANCE_S = 0.010  # the delay may stray by half a slot before a quiet place is used to mend it ...
+LIMIT_S = 0.018  # ... and by this much, just under a packet, where for
+PATIENCE_S = 5.0  # ... this long there was no quiet place: then the best lag of a loud one has to do
+SMOOTHING = 0.1  # of the clock error: callbacks jitter by a few milliseconds
+QUIET_DB = -30.0  # below the recent peak level a slot counts as silence
+PEAK_DECAY = 0.998  # per slot: the peak is forgotten in ten seconds
+FADE_S = 0.005  # from the concealed course to the repaired one
+MAX_LATE = 8  # late payloads kept to repair the decoder: more than 160 ms later nobody hears the difference
+RECENT_SLOTS = 3000  # one minute
+
+
+class Slot(NamedTuple):
+    """How one stretch of the sender's time was played.
+
+    Attributes:
+        timestamp: Extended RTP timestamp of its first tick.
+        ticks: 48-kHz ticks.
+        source: "primary", "red", "lbrr", "plc" or "dtx".
+        reason: Why this source, in words.
+    """
+
+    timestamp: int
+    ticks: int
+    source: str
+    reason: str
+
+
+class _Choice(NamedTuple):
+    source: str
+    reason: str
+    ticks: int
+    payload: Payload | None = None
+
+
+@dataclass
+class _Gap:
+    """A run of concealed slots, and what is needed to mend its traces."""
+
+    start: int
+    sequence_before: int | None
+    snapshot: bytes
+    late: dict[int, Payload] = field(default_factory=dict)
+    ticks: int = 0
+    samples: int = 0
+    silent_samples: int = 0
+
+
+class Player:
+    """Turns buffered payloads into an endless signal.
+
+    `note_late` and `note_sequence` are called by the receiving thread, `pull` by the playing one; both sides hold `lock`
+    while they touch what is shared, and decoding happens outside of it.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        buffer: JitterBuffer,
+        clock: PlayoutClock,
+        concealer: Concealer,
+        stats: ReceiverStats,
+        lock: threading.Lock,
+        start: int | None,
+    ) -> None:
+        self.sample_rate = sample_rate
+        self.position = start or 0  # extended timestamp that is played next
+        self._begun = start is not None
+        self.slots: deque[Slot] = deque(maxlen=RECENT_SLOTS)
+        self.delay_changes: deque[tuple[float, float]] = deque(maxlen=RECENT_SLOTS)
+        self.ended_at: int | None = None
+        self._buffer, self._clock, self._concealer, self._stats, self._lock = buffer, clock, concealer, stats, lock
+        self._decoder = OpusDecoder(sample_rate)
+        self._pending = np.zeros(0, np.float32)
+        self._playing = False
+        self._slot_ticks = SLOT_TICKS
+        self._last_sequence: int | None = None
+        self._paused = False
+        self._gap: _Gap | None = None
+        self._error = 0.0
+        self._aimed_delay = clock.delay_s
+        self._strayed_since: float | None = None
+        self._peak = 0.0
+        self._applied_delay: float | None = None
+
+    # -- called by the receiving thread, lock held --
+
+    def has_played(self, end: int) -> bool:
+        """Whether the time up to `end` is over."""
+        return self._begun and (self._playing or self._clock.anchored) and end <= self.position
+
+    def begin_at(self, timestamp: int) -> None:
+        """Wait, and go on here."""
+        self.position = timestamp
+        self._begun, self._playing = True, False
+
+    def note_late(self, payload: Payload) -> bool:
+        """Keep a payload whose time is over, if it can still repair the decoder. Returns whether its slot was concealed."""
+        gap = self._gap
+        if gap is None or payload.timestamp < gap.start or payload.timestamp in gap.late:
+            return False
+        if len(gap.late) == MAX_LATE:
+            del gap.late[min(gap.late)]
+        gap.late[payload.timestamp] = payload
+        return True
+
+    def note_sequence(self, sequence: int, timestamp: int) -> None:
+        """A primary arrived. If it follows the last one played without a gap in sequence, the pause was the sender's."""
+        gap = self._gap
+        if gap is None or gap.sequence_before is None or sequence != gap.sequence_before + 1 or timestamp < gap.start:
+            return
+        if gap.ticks and timestamp >= gap.start + gap.ticks:
+            stats = self._stats
+            stats.slot_ticks["plc"] -= gap.ticks
+            stats.slot_ticks["dtx"] += gap.ticks
+            stats.concealed_samples -= gap.samples
+            stats.silent_concealed_samples -= gap.silent_samples
+            stats.concealment_events -= 1
+            gap.ticks = gap.samples = gap.silent_samples = 0
+
+    # -- called by the playing thread --
+
+    def pull(self, samples: int, now: float) -> np.ndarray:
+        """Exactly `samples` samples that begin to sound at `now`."""
+        played = np.empty(samples, np.float32)
+        filled = 0
+        while filled < samples:
+            if not len(self._pending):
+                self._pending = self._next(now + filled / self.sample_rate, samples - filled)
+            count = min(len(self._pending), samples - filled)
+            played[filled : filled + count] = self._pending[:count]
+            self._pending = self._pending[count:]
+            filled += count
+        return played
+
+    def _next(self, time: float, wanted: int) -> np.ndarray:
+        """The next stretch: silence where it is not time yet, else one slot."""
+        with self._lock:
+            idle = self._idle_samples(time, wanted)
+            if idle:
+                return np.zeros(idle, np.float32)
+            choice = self._choose()
+        pcm, choice = self._decode(choice)
+        with self._lock:
+            self._count(choice, pcm, time)
+            pcm = self._keep_time(choice, pcm, time)
+            self.position += choice.ticks
+            self._buffer.drop_before(self.position)
+        return pcm
+
+    def _idle_samples(self, time: float, wanted: int) -> int:
+        """How long to stay silent: the stream has not begun, is over, or is ahead of its time. 0: play."""
+        first = self._buffer.first
+        if first is not None and not self._playing and not self._clock.anchored:
+            self.position, self._begun = first.timestamp, True  # again and again: an earlier packet may still come
+        if not self._begun:
+            return wanted
+        if self.ended_at is not None and self.position >= self.ended_at:
+            return wanted
+        error = time - self._clock.due(self.position)
+        if self._playing and abs(error) > RESYNC_S:
+            self._playing = False
+            self._pending = self._pending[:0]
+            if error > 0:  # whoever pulls has been away: go on where the sender is now
+                self.position += round(error * OPUS_CLOCK_HZ / SLOT_TICKS) * SLOT_TICKS
+                self._buffer.drop_before(self.position)
+                error = time - self._clock.due(self.position)
+        if not self._playing:
+            wait = round(-error * self.sample_rate)
+            if wait > 0:
+                return min(wait, wanted)
+            self._playing = True
+            self._error = 0.0
+        return 0
+
+    def _choose(self) -> _Choice:
+        position = self.position
+        if (payload := self._buffer.at(position)) is not None:
+            reason = "in time" if payload.source == "primary" else "primary missing, copy in a later packet"
+            return _Choice(payload.source, reason, payload.ticks, payload)
+        if (payload := self._buffer.covering(position)) is not None:
+            return _Choice(payload.source, "came in its middle", payload.timestamp + payload.ticks - position, payload)
+        ticks = min(self._slot_ticks, SLOT_TICKS)
+        following = self._buffer.after(position)
+        paused = self._paused
+        if following is not None:
+            paused = self._pauses_until(following)
+            if following.lbrr and following.timestamp - following.ticks == position and not paused:
+                return _Choice("lbrr", "no copy, but the next packet describes it", following.ticks, following)
+            room = following.timestamp - position
+            if room < ticks:
+                ticks = room // PLC_STEP_TICKS * PLC_STEP_TICKS
+                if not ticks:
+                    self.position = following.timestamp
+                    return self._choose()
+        if paused:
+            return _Choice("dtx", "the sender pauses", ticks)
+        return _Choice("plc", "nothing usable arrived" if following is None else "lost, later packets are here", ticks)
+
+    def _pauses_until(self, following: Payload) -> bool:
+        """Whether this slot belongs to a pause of the sender, and not to the packets lost before `following`."""
+        if following.sequence is None or self._last_sequence is None:
+            return self._paused
+        missing = following.sequence - self._last_sequence - 1
+        if missing <= 0:
+            return missing == 0
+        return self._paused and following.timestamp - self.position > missing * following.ticks
+
+    def _decode(self, choice: _Choice) -> tuple[np.ndarray, _Choice]:
+        """The slot's sound; a payload that cannot be decoded is dropped and the next best source tried."""
+        while choice.payload is not None:
+            try:
+                return self._decode_payload(choice, choice.payload), choice
+            except PacketError:
+                with self._lock:
+                    self._stats.packets_malformed += 1
+                    self._buffer.remove(choice.payload.timestamp)
+                    choice = self._choose()
+        if choice.source == "plc" and self._gap is None:
+            self._gap = _Gap(self.position, self._last_sequence, self._decoder.snapshot())
+        proposal = self._decoder.conceal(self._samples(choice.ticks))
+        return (proposal if choice.source == "dtx" else self._concealer.conceal(proposal)), choice
+
+    def _decode_payload(self, choice: _Choice, payload: Payload) -> np.ndarray:
+        if choice.source == "lbrr":
+            pcm = self._decoder.decode_lbrr(payload.data, self._samples(choice.ticks))
+        else:
+            tail = self._repair()
+            pcm = self._decoder.decode(payload.data)[-self._samples(choice.ticks) :]
+            if tail is not None:
+                fade = (np.arange(len(tail), dtype=np.float32) + 0.5) / len(tail)
+                pcm[: len(tail)] = (1 - fade) * tail + fade * pcm[: len(tail)]
+            self._paused = len(payload.data) <= DTX_BYTES
+            self._last_sequence = payload.sequence
+            self._slot_ticks = payload.ticks
+        self._gap = None
+        return self._concealer.receive(pcm)
+
+    def _repair(self) -> np.ndarray | None:
+        """After a gap, decode what came too late to be heard, so that the decoder's state is the sender's again.
+
+        Returns:
+            How the concealed course would have gone on, to fade from; None where there was nothing to repair.
+        """
+        with self._lock:
+            gap = self._gap
+            late = dict(gap.late) if gap is not None else {}
+        run: list[Payload] = []
+        end = self.position
+        for timestamp in sorted(late, reverse=True):
+            if timestamp + late[timestamp].ticks != end:
+                break
+            run.insert(0, late[timestamp])
+            end = timestamp
+        if gap is None or not run:
+            return None
+        concealed_course = self._decoder.snapshot()
+        tail = self._decoder.conceal(self._samples(4 * PLC_STEP_TICKS))
+        tail = self._concealer.conceal(tail)[: round(FADE_S * self.sample_rate)]
+        self._decoder.restore(gap.snapshot if end == gap.start else concealed_course)
+        try:
+            for payload in run:
+                self._decoder.decode(payload.data)
+                self._stats.late_payloads_used += 1
+        except PacketError:
+            self._decoder.restore(concealed_course)
+            return None
+        return tail
+
+    def _count(self, choice: _Choice, pcm: np.ndarray, time: float) -> None:
+        stats, source, count = self._stats, choice.source, len(pcm)
+        self.slots.append(Slot(self.position, choice.ticks, source, choice.reason))
+        stats.slot_ticks[source] += choice.ticks
+        stats.reasons[source, choice.reason] += 1
+        stats.total_samples_received += count
+        stats.total_samples_duration += count / self.sample_rate
+        energy = float(np.dot(pcm, pcm))
+        stats.total_audio_energy += energy / self.sample_rate
+        if choice.payload is not None:
+            stats.jitter_buffer_emitted_count += count
+            stats.jitter_buffer_delay += count * max(0.0, time - choice.payload.arrival)
+        stats.jitter_buffer_target_delay += count * self._clock.delay_s
+        if source == "plc" and (gap := self._gap) is not None:
+            stats.concealment_events += not gap.ticks
+            silent = count if energy == 0 else 0
+            stats.concealed_samples += count
+            stats.silent_concealed_samples += silent
+            gap.ticks += choice.ticks
+            gap.samples += count
+            gap.silent_samples += silent
+
+    def _keep_time(self, choice: _Choice, pcm: np.ndarray, time: float) -> np.ndarray:
+        """Stretch or shorten a concealed or quiet slot where the position strays from the clock."""
+        self._error -= self._clock.delay_s - self._aimed_delay
+        self._aimed_delay = self._clock.delay_s
+        self._error += SMOOTHING * (time - self._clock.due(self.position) - self._error)
+        level = float(np.sqrt(np.mean(np.square(pcm)))) if len(pcm) else 0.0
+        self._peak = max(level, self._peak * PEAK_DECAY)
+        quiet = choice.source in ("plc", "dtx") or level <= self._peak * 10 ** (QUIET_DB / 20)
+        if abs(self._error) <= TOLERANCE_S:
+            self._strayed_since = None
+        elif self._strayed_since is None:
+            self._strayed_since = time
+        if self._strayed_since is not None and (quiet or self._must_move(time)):
+            fitted = splice(pcm, -round(self._error * self.sample_rate), self.sample_rate)
+            change = len(fitted) - len(pcm)
+            self._stats.inserted_samples_for_deceleration += max(0, change)
+            self._stats.removed_samples_for_acceleration += max(0, -change)
+            self._error += change / self.sample_rate
+            pcm = fitted
+        self._note_delay(time)
+        return pcm
+
+    def _must_move(self, time: float) -> bool:
+        return abs(self._error) > LIMIT_S and time - (self._strayed_since or time) > PATIENCE_S
+
+    def _note_delay(self, time: float) -> None:
+        applied = time - self._clock.captured(self.position)
+        if self._applied_delay is None or abs(applied - self._applied_delay) > TOLERANCE_S / 2:
+            self.delay_changes.append((time, 1000 * applied))
+            self._applied_delay = applied
+
+    def _samples(self, ticks: int) -> int:
+        return ticks * self.sample_rate // OPUS_CLOCK_HZ

@@ -1,0 +1,336 @@
+"""The receiving end of a call, without I/O: datagrams in whenever they arrive, samples out whenever they are asked for.
+
+`receive` and `playout` may run in two threads. No thread, socket or clock lives in here: the caller passes the time, on
+any steady clock, and always gets the samples he asked for. Whatever arrives, nothing is raised and memory stays bounded.
+
+Sources follow RFC 3550 (sequence checks of appendix A.1, a new SSRC after two packets in sequence), payloads RFC 7587 and
+RFC 2198.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from vivavoce.codec.packet import has_lbrr, packet_samples
+from vivavoce.concealment.concealer import Concealer, create_concealer
+from vivavoce.errors import PacketError
+from vivavoce.redundancy.red import RedPacket
+from vivavoce.transport import rtcp
+from vivavoce.transport.jitter_buffer import JitterBuffer, Payload
+from vivavoce.transport.player import Player, Slot
+from vivavoce.transport.playout_clock import PlayoutClock
+from vivavoce.transport.report import reception_report
+from vivavoce.transport.rtcp_metrics import compact_ntp
+from vivavoce.transport.rtp import OPUS_CLOCK_HZ, RtpPacket, unwrap
+from vivavoce.transport.sender import OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE
+from vivavoce.transport.source import Source, Verdict
+from vivavoce.transport.stats import SLOT_TICKS, ReceiverStats
+
+PAYLOAD_TYPES = {OPUS_PAYLOAD_TYPE: "opus", RED_PAYLOAD_TYPE: "red"}
+MAX_COPIES = 40  # RED blocks looked at per packet, the newest: 400 ms of 10-ms packets
+EARLY_S, LATE_S = 3.0, 30.0  # a packet further from its time than this tells of another clock, not of the network
+CLOCK_JUMP_PACKETS = 3  # so many in a row before it is believed
+LATE_RUN_S = 1.0  # nothing but late packets for so long: the network's delay has changed for good
+MAX_PLAYOUT_SAMPLES = 1 << 22  # 87 s at 48 kHz: a larger request is a mistake
+
+
+class Receiver:
+    """One incoming stream of speech.
+
+    Args:
+        sample_rate: Of the samples that `playout` returns: 8, 12, 16, 24 or 48 kHz.
+        playout_delay_ms: From capture to playout of a slot; None adapts it to the network. Without `anchor`, capture is
+            taken as the arrival of the fastest recent packet, less its duration.
+        conceal: "opus", "silence" or "repeat"; or a `Concealer`.
+        payload_types: RTP payload type to "opus" or "red".
+        anchor: (RTP timestamp, seconds): when that timestamp was captured on the clock of `arrival_time` and `now`, where
+            both ends share one (a simulation, or RTCP over synchronised clocks). Playout begins there even if the first
+            packets are lost.
+        ssrc: Of this receiver's own reports; drawn at random by default.
+
+    Raises:
+        ValueError: A setting is out of range.
+        CodecError: No libopus was found.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int = 48_000,
+        *,
+        playout_delay_ms: float | None = 100.0,
+        conceal: str | Concealer = "opus",
+        payload_types: Mapping[int, str] | None = None,
+        anchor: tuple[int, float] | None = None,
+        ssrc: int | None = None,
+    ) -> None:
+        if playout_delay_ms is not None and not 0 <= playout_delay_ms <= 10_000:
+            raise ValueError(f"playout_delay_ms must be between 0 and 10000, got {playout_delay_ms}")
+        self.sample_rate = sample_rate
+        self._payload_types = dict(PAYLOAD_TYPES if payload_types is None else payload_types)
+        if unknown := set(self._payload_types.values()) - {"opus", "red"}:
+            raise ValueError(f"payload types carry opus or red, got {sorted(unknown)}")
+        self._stats = ReceiverStats()
+        self._lock = threading.Lock()
+        self._buffer = JitterBuffer()
+        self._clock = PlayoutClock(None if playout_delay_ms is None else playout_delay_ms / 1000, anchor)
+        concealer = create_concealer(conceal, sample_rate) if isinstance(conceal, str) else conceal
+        start = None if anchor is None else anchor[0]
+        self._player = Player(sample_rate, self._buffer, self._clock, concealer, self._stats, self._lock, start)
+        self._ssrc = secrets.randbits(32) if ssrc is None else ssrc
+        self._source: Source | None = None
+        self._lost_before = 0  # by the sources before this one
+        self._newest: int | None = start  # newest extended timestamp of the current source
+        self._offset = 0  # added to it: joins the clocks of successive sources into one
+        self._pending: tuple[RtpPacket, float] | None = None  # the first packet of what may be a new sequence
+        self._jumps = 0
+        self._late_since: float | None = None
+        self._last_report: tuple[int, float] | None = None  # compact NTP time of the peer's last sender report, arrival
+
+    @property
+    def stats(self) -> ReceiverStats:
+        """A snapshot of the counters."""
+        with self._lock:
+            return replace(
+                self._stats, slot_ticks=self._stats.slot_ticks.copy(), reasons=self._stats.reasons.copy()
+            )
+
+    @property
+    def playout_delay_ms(self) -> float:
+        """The delay aimed at, from capture to playout."""
+        return 1000 * self._clock.delay_s
+
+    @property
+    def delay_changes(self) -> list[tuple[float, float]]:
+        """The last changes of the delay: (seconds, delay in ms), the first being the start of playout."""
+        with self._lock:
+            return list(self._player.delay_changes)
+
+    @property
+    def ended(self) -> bool:
+        """The sender said goodbye, and everything it sent has been played."""
+        with self._lock:
+            return self._player.ended_at is not None and self._player.position >= self._player.ended_at
+
+    def drain_slots(self) -> list[Slot]:
+        """The slots played since the last call (at most the last 3,000), with their source and the reason for it."""
+        with self._lock:
+            slots = list(self._player.slots)
+            self._player.slots.clear()
+            return slots
+
+    def receive(self, datagram: bytes, arrival_time: float) -> None:
+        """Take a datagram, RTP or RTCP (RFC 5761). What cannot be used is counted and dropped, never raised.
+
+        Args:
+            datagram: As it came from the network.
+            arrival_time: Seconds on the caller's steady clock.
+
+        Raises:
+            ValueError: `arrival_time` is not finite.
+        """
+        _check_time("arrival_time", arrival_time)
+        try:
+            if rtcp.is_rtcp(datagram):
+                self._receive_rtcp(datagram, arrival_time)
+                return
+            packet = RtpPacket.parse(datagram)
+        except PacketError:
+            with self._lock:
+                self._stats.packets_malformed += 1
+            return
+        header_bytes = len(datagram) - len(packet.payload) - packet.padding_bytes
+        with self._lock:
+            if packet.payload_type not in self._payload_types:
+                self._stats.packets_of_unknown_type += 1
+                return
+            self._stats.header_bytes_received += header_bytes + packet.padding_bytes
+            self._stats.bytes_received += len(packet.payload)
+            self._accept(packet, arrival_time)
+
+    def playout(self, samples: int, now: float) -> np.ndarray:
+        """The next stretch of sound.
+
+        Args:
+            samples: How many, at `sample_rate`.
+            now: When the first of them will sound, on the clock of `arrival_time`.
+
+        Returns:
+            Shape (samples,), float32 in [-1, 1]; silence until the stream begins.
+
+        Raises:
+            ValueError: `samples` is negative or absurd, or `now` is not finite.
+        """
+        _check_time("now", now)
+        if not 0 <= samples <= MAX_PLAYOUT_SAMPLES:
+            raise ValueError(f"samples must be between 0 and {MAX_PLAYOUT_SAMPLES}, got {samples}")
+        if not self._clock.running:
+            return np.zeros(samples, np.float32)
+        return self._player.pull(samples, now)
+
+    def report(self, now: float) -> bytes:
+        """Receiver report with extended report (RFC 3550 section 6.4.2, RFC 3611 section 4.7), for the peer's RTCP port.
+
+        Args:
+            now: Seconds on the clock of `arrival_time`.
+        """
+        _check_time("now", now)
+        with self._lock:
+            return reception_report(self._ssrc, self._source, self._last_report, self._clock.delay_s, now)
+
+    # -- everything below runs with the lock held --
+
+    def _accept(self, packet: RtpPacket, arrival: float) -> None:
+        """Decide whether the packet belongs to the stream that is played, and pass it on."""
+        source = self._source
+        if source is None:
+            source = self._source = Source(packet.ssrc, packet.sequence_number)
+        elif packet.ssrc != source.ssrc:
+            if not self._succeeds_pending(packet):
+                self._stats.packets_of_other_sources += 1
+                self._pending = (packet, arrival)
+                return
+            self._begin_anew(packet.ssrc)
+            return self._accept(packet, arrival)
+        verdict, sequence = source.accept(packet.sequence_number)
+        if verdict is Verdict.SUSPECT:
+            self._pending = (packet, arrival)
+            return
+        if verdict is Verdict.RESTART and self._succeeds_pending(packet):
+            self._begin_anew(packet.ssrc)
+            return self._accept(packet, arrival)
+        self._pending = None
+        if verdict is Verdict.DUPLICATE:
+            self._stats.packets_duplicated += 1
+            return
+        self._stats.packets_received += 1
+        self._stats.packets_lost = self._lost_before + source.lost
+        self._place(packet, sequence, arrival)
+
+    def _succeeds_pending(self, packet: RtpPacket) -> bool:
+        if self._pending is None:
+            return False
+        first = self._pending[0]
+        return first.ssrc == packet.ssrc and (first.sequence_number + 1) & 0xFFFF == packet.sequence_number
+
+    def _begin_anew(self, ssrc: int) -> None:
+        """A new source or a restarted sequence, believed since its second packet; its first was kept."""
+        first, arrival = self._pending  # type: ignore[misc] - the caller has checked
+        self._pending = None
+        if self._source is not None:
+            self._lost_before += self._source.lost
+        self._source = Source(ssrc, first.sequence_number)
+        self._stats.restarts += 1
+        self._stats.packets_of_other_sources = max(0, self._stats.packets_of_other_sources - 1)
+        self._rebase(first, arrival)
+        self._accept(first, arrival)
+
+    def _rebase(self, packet: RtpPacket, arrival: float) -> None:
+        """Join this packet's clock to the one being played: it continues, on the grid, where the network's delay puts it."""
+        self._newest = packet.timestamp
+        self._jumps = 0
+        self._late_since = None
+        if not self._clock.running:
+            self._offset = 0
+            return
+        place = round((arrival - self._clock.captured(0)) * OPUS_CLOCK_HZ) - SLOT_TICKS
+        position = self._player.position
+        place = position + math.ceil((place - position) / SLOT_TICKS) * SLOT_TICKS
+        self._offset = place - packet.timestamp
+
+    def _place(self, packet: RtpPacket, sequence: int, arrival: float) -> None:
+        """Find the packet's time and store what it carries."""
+        extended = packet.timestamp if self._newest is None else unwrap(packet.timestamp, self._newest, 32)
+        if self._clock.running:
+            age = arrival - self._clock.captured(extended + self._offset)
+            if not -EARLY_S <= age <= LATE_S:
+                self._jumps += 1
+                if self._jumps < CLOCK_JUMP_PACKETS:
+                    self._stats.packets_discarded += 1
+                    return
+                self._stats.restarts += 1
+                self._rebase(packet, arrival)
+                extended = packet.timestamp
+            else:
+                self._jumps = 0
+        self._newest = extended if self._newest is None else max(self._newest, extended)
+        self._source.arrived(arrival, extended / OPUS_CLOCK_HZ)
+        self._stats.jitter = self._source.jitter_s
+        timestamp = extended + self._offset
+        self._player.ended_at = None
+        if self._payload_types[packet.payload_type] == "opus":
+            self._store(packet.payload, timestamp, "primary", sequence, arrival)
+            return
+        try:
+            red = RedPacket.parse(packet.payload)
+        except PacketError:
+            self._stats.packets_malformed += 1
+            return
+        if self._payload_types.get(red.payload_type) == "opus":
+            self._store(red.data, timestamp, "primary", sequence, arrival)
+        for block in red.redundant[-MAX_COPIES:]:
+            if self._payload_types.get(block.payload_type) == "opus":
+                self._stats.fec_packets_received += 1
+                self._store(block.data, timestamp - block.timestamp_offset, "red", None, arrival)
+
+    def _store(self, data: bytes, timestamp: int, kind: str, sequence: int | None, arrival: float) -> None:
+        if not data:  # an empty RED block: nothing was sent for its time
+            return
+        try:
+            ticks = packet_samples(data)
+            lbrr = has_lbrr(data)
+        except PacketError:
+            self._stats.packets_malformed += 1
+            return
+        payload = Payload(timestamp, ticks, data, kind, arrival, sequence, lbrr)
+        if sequence is not None:
+            self._clock.arrived(timestamp, ticks, arrival)
+            self._player.note_sequence(sequence, timestamp)
+            self._stats.fec_packets_received += lbrr
+        if self._player.has_played(timestamp + ticks):
+            self._store_late(payload, arrival)
+            return
+        self._late_since = None
+        fresh = self._buffer.at(timestamp) is None
+        if not self._buffer.insert(payload):
+            self._stats.fec_packets_discarded += kind == "red"
+        elif fresh:
+            self._clock.usable(timestamp, arrival)
+
+    def _store_late(self, payload: Payload, arrival: float) -> None:
+        concealed = self._player.note_late(payload)
+        if concealed:
+            self._clock.usable(payload.timestamp, arrival)
+        if payload.sequence is None:
+            self._stats.fec_packets_discarded += 1
+            return
+        self._stats.packets_discarded += 1
+        self._source.discard(payload.sequence)
+        if self._late_since is None:
+            self._late_since = arrival
+        elif arrival - self._late_since > LATE_RUN_S and not self._clock.anchored:
+            self._late_since = None
+            self._clock.restart()
+            self._clock.arrived(payload.timestamp, payload.ticks, arrival)
+            self._player.begin_at(payload.timestamp)
+            self._buffer.insert(payload)
+
+    def _receive_rtcp(self, datagram: bytes, arrival: float) -> None:
+        for packet in rtcp.parse_compound(datagram):
+            with self._lock:
+                if self._source is None:
+                    continue
+                if isinstance(packet, rtcp.SenderReport) and packet.ssrc == self._source.ssrc:
+                    self._last_report = (compact_ntp(packet.ntp_timestamp), arrival)
+                elif isinstance(packet, rtcp.Goodbye) and self._source.ssrc in packet.sources and self._newest is not None:
+                    self._player.ended_at = self._newest + self._offset + SLOT_TICKS
+
+
+def _check_time(name: str, seconds: float) -> None:
+    if not math.isfinite(seconds):
+        raise ValueError(f"{name} must be finite, got {seconds}")

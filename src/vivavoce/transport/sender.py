@@ -1,0 +1,271 @@
+"""The sending end of a call, without I/O: frames of speech in, RTP datagrams out.
+
+RTP as RFC 3550 has it, Opus as RFC 7587 (48-kHz clock, DTX by not sending), RED as RFC 2198. The caller owns socket and
+clock: he sends what `send` returns, and passes in what arrives from the peer.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+import numpy as np
+
+from vivavoce.codec.opus import OpusEncoder
+from vivavoce.codec.packet import has_lbrr
+from vivavoce.errors import PacketError
+from vivavoce.redundancy.red import RedHistory
+from vivavoce.transport import rtcp
+from vivavoce.transport.protection import Protection
+from vivavoce.transport.rtcp_metrics import ntp_from_seconds, round_trip_time
+from vivavoce.transport.rtp import OPUS_CLOCK_HZ, RtpPacket
+
+OPUS_PAYLOAD_TYPE = 111  # Chrome's dynamic choice, which other stacks copied
+RED_PAYLOAD_TYPE = 63
+UNREPORTED_LOSS_PCT = 10.0  # expected until the first report: enough for Opus to write LBRR
+LOSS_SMOOTHING = 0.5  # weight of the newest receiver report; reports are seconds apart
+DTX_BYTES = 2  # Opus marks a frame that need not be sent by a packet of at most this size
+MIN_OPUS_BITRATE_BPS = 6_000  # RFC 6716 section 2.1.1
+
+
+@dataclass
+class SenderStats:
+    """Counters since creation, named after W3C webrtc-stats (RTCOutboundRtpStreamStats).
+
+    `payload_bytes_sent` counts RTP payload: Opus, RED headers and padding, not RTP, UDP and IP headers.
+    """
+
+    packets_sent: int = 0
+    payload_bytes_sent: int = 0
+    header_bytes_sent: int = 0
+    frames_encoded: int = 0
+    dtx_frames: int = 0
+    packets_with_lbrr: int = 0
+    packets_with_red: int = 0
+    reports_received: int = 0
+    remote_fraction_lost: float | None = None
+    round_trip_time: float | None = None
+
+    @property
+    def protection(self) -> dict[str, float]:
+        """Share of the packets sent that carried each kind of redundancy."""
+        sent = max(1, self.packets_sent)
+        return {"lbrr": self.packets_with_lbrr / sent, "red": self.packets_with_red / sent}
+
+
+class Sender:
+    """One outgoing stream of speech.
+
+    Args:
+        sample_rate: Of the frames: 8, 12, 16, 24 or 48 kHz.
+        frame_ms: Packet duration: 10, 20, 40 or 60.
+        bitrate_bps: All RTP payload bytes together: Opus, its LBRR, RED copies and headers. The sender divides it.
+        protection: What to add.
+        expected_loss_pct: What the encoder prepares for, in percent; None follows the peer's RTCP reports, and is 10
+            until the first. At 0 Opus writes no LBRR.
+        dtx: Stop sending in silence (RFC 7587 section 3.1.3); the first frame of a pause is still sent as its marker.
+        red_bitrate_bps: Make the RED copies by a second encoder of this rate; None copies the primary's own bytes.
+        ssrc, sequence_number, timestamp: Where the stream starts; None draws them at random (RFC 3550 section 5.1).
+
+    Raises:
+        ValueError: A setting is out of range, or the rate leaves less than 6 kb/s for Opus.
+        CodecError: No libopus, or it refuses a setting.
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int = 48_000,
+        frame_ms: int = 20,
+        bitrate_bps: float = 32_000,
+        protection: Protection = Protection(),  # noqa: B008 - frozen
+        expected_loss_pct: float | None = None,
+        dtx: bool = False,
+        vbr: bool = True,
+        bandwidth: str | None = None,
+        complexity: int = 10,
+        red_bitrate_bps: float | None = None,
+        payload_type: int = OPUS_PAYLOAD_TYPE,
+        red_payload_type: int = RED_PAYLOAD_TYPE,
+        ssrc: int | None = None,
+        sequence_number: int | None = None,
+        timestamp: int | None = None,
+        cname: str = "vivavoce",
+    ) -> None:
+        if expected_loss_pct is not None and not 0 <= expected_loss_pct <= 100:
+            raise ValueError(f"expected_loss_pct must be between 0 and 100, got {expected_loss_pct}")
+        self.protection = protection
+        self.frame_ms = frame_ms
+        self.ssrc = secrets.randbits(32) if ssrc is None else ssrc
+        self.stats = SenderStats()
+        self._red_bitrate_bps = red_bitrate_bps
+        self._follows_reports = expected_loss_pct is None
+        self._payload_type, self._red_payload_type = payload_type, red_payload_type
+        # below 2**15, so that a receiver without roll-over history is not confused at the start (RFC 3711 section 3.3.1)
+        self._sequence_number = secrets.randbits(15) if sequence_number is None else sequence_number
+        self._timestamp = secrets.randbits(32) if timestamp is None else timestamp
+        self._cname = cname
+        self._in_dtx = False
+        self._talkspurt_begins = True
+
+        def encoder(rate_bps: float, inband_fec: bool) -> OpusEncoder:
+            return OpusEncoder(
+                sample_rate,
+                frame_ms=frame_ms,
+                bitrate_bps=round(rate_bps),
+                vbr=vbr,
+                bandwidth=bandwidth,
+                complexity=complexity,
+                inband_fec=inband_fec,
+                expected_loss_pct=round(self.expected_loss_pct),
+                dtx=dtx,
+            )
+
+        self.expected_loss_pct = UNREPORTED_LOSS_PCT if expected_loss_pct is None else float(expected_loss_pct)
+        self._encoder = encoder(self._opus_bitrate(bitrate_bps), protection.lbrr)
+        self._copy_encoder = None if red_bitrate_bps is None else encoder(red_bitrate_bps, inband_fec=False)
+        self._history = RedHistory(protection.red) if protection.red else None
+        self._bitrate_bps = bitrate_bps
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples that `send` takes."""
+        return self._encoder.frame_samples
+
+    @property
+    def delay_samples(self) -> int:
+        """Delay of encoder and decoder together, beyond the frame itself."""
+        return self._encoder.delay_samples
+
+    @property
+    def timestamp(self) -> int:
+        """RTP timestamp of the next frame."""
+        return self._timestamp
+
+    @property
+    def sequence_number(self) -> int:
+        """Sequence number of the next packet."""
+        return self._sequence_number
+
+    @property
+    def bitrate_bps(self) -> float:
+        """Target for all RTP payload bytes; may be set at any time."""
+        return self._bitrate_bps
+
+    @bitrate_bps.setter
+    def bitrate_bps(self, bitrate_bps: float) -> None:
+        self._encoder.bitrate_bps = round(self._opus_bitrate(bitrate_bps))
+        self._bitrate_bps = bitrate_bps
+
+    def send(self, frame: np.ndarray) -> list[bytes]:
+        """Encode one frame.
+
+        Args:
+            frame: Shape (frame_samples,), float32 in [-1, 1).
+
+        Returns:
+            Datagrams to send: one, or none inside a DTX pause.
+        """
+        payload = self._encoder.encode(frame)
+        copy = None if self._copy_encoder is None else self._copy_encoder.encode(frame)
+        timestamp = self._timestamp
+        self._timestamp = (timestamp + self.frame_ms * OPUS_CLOCK_HZ // 1000) & 0xFFFF_FFFF
+        self.stats.frames_encoded += 1
+        if self._skipped(payload):
+            return []
+        return [self._packet(timestamp, payload, copy)]
+
+    def receive_rtcp(self, datagram: bytes, now: float) -> None:
+        """Take a compound RTCP packet of the peer: its loss report steers what the encoder expects.
+
+        Args:
+            datagram: As it arrived; what is malformed is dropped silently, a peer must not be able to stop a call.
+            now: Seconds on the clock that `report` was given.
+        """
+        try:
+            packets = rtcp.parse_compound(datagram)
+        except PacketError:
+            return
+        for packet in packets:
+            if not isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
+                continue
+            for block in packet.reports:
+                if block.ssrc == self.ssrc:
+                    self._take_report(block, now)
+
+    def report(self, now: float, *, goodbye: bool = False) -> bytes:
+        """Sender report and source description (RFC 3550 sections 6.4.1, 6.5), to be sent every few seconds.
+
+        Args:
+            now: Seconds on any steady clock: the peer only returns it.
+            goodbye: The stream ends here (RFC 3550 section 6.6).
+        """
+        sender_report = rtcp.SenderReport(
+            ssrc=self.ssrc,
+            ntp_timestamp=ntp_from_seconds(now),
+            rtp_timestamp=self._timestamp,
+            packet_count=self.stats.packets_sent & 0xFFFF_FFFF,
+            octet_count=self.stats.payload_bytes_sent & 0xFFFF_FFFF,
+        )
+        packets = [sender_report, rtcp.SourceDescription.named(self.ssrc, self._cname)]
+        if goodbye:
+            packets.append(rtcp.Goodbye((self.ssrc,)))
+        return rtcp.serialize_compound(packets)
+
+    def _take_report(self, block: rtcp.ReportBlock, now: float) -> None:
+        stats = self.stats
+        stats.reports_received += 1
+        fraction_lost = block.fraction_lost / 256
+        stats.remote_fraction_lost = fraction_lost
+        stats.round_trip_time = round_trip_time(block, ntp_from_seconds(now))
+        if self._follows_reports:
+            first = stats.reports_received == 1
+            weight = 1.0 if first else LOSS_SMOOTHING
+            self.expected_loss_pct += weight * (100 * fraction_lost - self.expected_loss_pct)
+            self._encoder.expected_loss_pct = round(self.expected_loss_pct)
+
+    def _skipped(self, payload: bytes) -> bool:
+        was_in_dtx = self._in_dtx
+        self._in_dtx = len(payload) <= DTX_BYTES
+        if self._in_dtx:
+            self.stats.dtx_frames += 1
+        self._talkspurt_begins |= was_in_dtx and not self._in_dtx
+        return was_in_dtx and self._in_dtx
+
+    def _packet(self, timestamp: int, payload: bytes, copy: bytes | None) -> bytes:
+        payload_type, body = self._payload_type, payload
+        if self._history is not None:
+            red = self._history.wrap(self._payload_type, timestamp, payload, copy)
+            payload_type, body = self._red_payload_type, red.serialize()
+            self.stats.packets_with_red += bool(red.redundant)
+        if self.protection.lbrr:
+            self.stats.packets_with_lbrr += has_lbrr(payload)
+        packet = RtpPacket(
+            payload_type=payload_type,
+            sequence_number=self._sequence_number,
+            timestamp=timestamp,
+            ssrc=self.ssrc,
+            payload=body,
+            marker=self._talkspurt_begins,
+        ).serialize()
+        self._talkspurt_begins = False
+        self._sequence_number = (self._sequence_number + 1) & 0xFFFF
+        self.stats.packets_sent += 1
+        self.stats.payload_bytes_sent += len(body)
+        self.stats.header_bytes_sent += len(packet) - len(body)
+        return packet
+
+    def _opus_bitrate(self, bitrate_bps: float) -> float:
+        """What is left for the primary encoding after RED headers and copies (RFC 2198 section 3: 4 octets a copy, 1)."""
+        copies = len(self.protection.red)
+        rate = float(bitrate_bps)
+        if copies:
+            packets_per_second = 1000 / self.frame_ms
+            rate -= 8 * packets_per_second * (1 + 4 * copies)
+            rate = rate / (1 + copies) if self._red_bitrate_bps is None else rate - copies * self._red_bitrate_bps
+        if not rate >= MIN_OPUS_BITRATE_BPS:
+            raise ValueError(
+                f"{bitrate_bps:.0f} b/s with protection {self.protection} leaves {rate:.0f} b/s for Opus; "
+                f"it needs {MIN_OPUS_BITRATE_BPS}"
+            )
+        return rate
