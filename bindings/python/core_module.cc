@@ -188,11 +188,11 @@ Raises:
 
 void BindWindows(nb::module_& m) {
   m.def(
-      "vorbis_window", [](int64_t size) { return Window(vv_window_vorbis, size, "even and at least 2"); }, "size"_a,
+      "vorbis_window", [](int64_t size) { return Window(vv_window_vorbis, size, "even and from 2 to 2^31 - 2"); }, "size"_a,
       nb::sig("def vorbis_window(size: int) -> " VV_FLOATS),
       "The core's `vivavoce.signal.vorbis_window`, shape (size,).");
   m.def(
-      "hann_window", [](int64_t size) { return Window(vv_window_hann, size, "at least 1"); }, "size"_a,
+      "hann_window", [](int64_t size) { return Window(vv_window_hann, size, "from 1 to 2^31 - 1"); }, "size"_a,
       nb::sig("def hann_window(size: int) -> " VV_FLOATS),
       "The core's `vivavoce.signal.hann_window`, shape (size,).");
 }
@@ -217,7 +217,9 @@ void BindFloatMode(nb::module_& m) {
       "set_float_mode", [](vivavoce::FloatMode mode) { vivavoce::SetFloatMode(mode); }, "mode"_a,
       nb::sig("def set_float_mode(mode: int) -> None"),
       "Sets what `float_mode` reads, for this thread. For tests that show that calls restore it.");
-  m.attr("REAL_TIME_FLOAT_MODE") = vivavoce::kRealTimeMode;
+  m.def(
+      "real_time_float_mode", [] { return vivavoce::kRealTimeMode; }, nb::sig("def real_time_float_mode() -> int"),
+      "What the core sets during a call; 0 on a processor whose modes it does not know. For tests.");
 }
 
 }  // namespace

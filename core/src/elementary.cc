@@ -43,8 +43,8 @@ inline void Map(const float* in, float* out, size_t count) {
 F32x4 Exp(F32x4 x) {
   // x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 P(r), with P the minimax polynomial (relative error 3.1e-9).
   static constexpr float kP[] = {0.499999934f, 0.166665203f, 0.0416683918f, 0.00836875595f, 0.00138145175f};
-  constexpr float kLargest = 88.7228394f;     // the last x whose result is finite
-  constexpr float kSmallest = -87.3365402f;   // the last x whose result is normal
+  constexpr float kLargest = 88.7228317f;    // the last x whose result is finite
+  constexpr float kSmallest = -87.3365402f;  // the last x whose result is normal
   constexpr float kLog2E = 1.44269504f;
 
   // Limited first, so that the exponent below cannot overflow; comparisons with NaN are false and let it pass.

@@ -18,7 +18,7 @@ F32x4 Exp(F32x4 x);
 /// Natural logarithm within 1.1 ulp, for subnormal x too. log(0) is -infinity, that of negative numbers NaN.
 F32x4 Log(F32x4 x);
 
-/// Hyperbolic tangent within 3.5e-7, relative and therefore also absolute; odd, never beyond [-1, 1], and exactly +-1
+/// Hyperbolic tangent within 4e-7, relative and therefore also absolute; odd, never beyond [-1, 1], and exactly +-1
 /// from |x| = 9.02, where the true value rounds to it. NaN stays.
 F32x4 Tanh(F32x4 x);
 

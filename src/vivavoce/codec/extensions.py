@@ -35,8 +35,8 @@ _FIRST_SHORT, _FIRST_LONG, _LAST = 3, 32, 127
 
 # runs that say nothing, skipped at once so that 64 KiB of them cost no time: single bytes of padding and separators by
 # no frame; where there is nothing to repeat, repetitions too
-_IDLE = re.compile(rb"(?:\x01|\x03\x00)*")
-_IDLE_UNREPEATABLE = re.compile(rb"(?:\x01|\x03\x00|\x05)*")
+_IDLE = re.compile(rb"(?:\x01|\x03\x00)*+")  # possessive: it keeps no memory of the way back
+_IDLE_UNREPEATABLE = re.compile(rb"(?:\x01|\x03\x00|\x05)*+")
 
 
 @dataclass(frozen=True)
@@ -203,22 +203,24 @@ class _Reader:
         if kind < _FIRST_LONG:
             end = at + flag
         elif flag:
-            length = 0
-            while True:
-                if at == len(data):
-                    raise PacketError(f"the length of extension {kind} of an Opus packet is cut off")
-                lace = data[at]
-                at += 1
-                length += lace
-                if lace < 255:
-                    break
-            end = at + length
+            end, at = self._laced_end(at)
         else:
             end = len(data) - kept
         if not at <= end <= len(data):
             raise PacketError(f"extension {kind} of an Opus packet is cut off")
         self.extensions.append(Extension(kind, frame, data[at:end]))
         self.at = end
+
+    def _laced_end(self, at: int) -> tuple[int, int]:
+        """Where a payload whose length begins at `at` ends, and where it begins."""
+        length, lace = 0, 255
+        while lace == 255 and length <= len(self.data):
+            if at == len(self.data):
+                raise PacketError("a length in the extensions of an Opus packet is cut off")
+            lace = self.data[at]
+            at += 1
+            length += lace
+        return at + length, at
 
 
 class _Writer:

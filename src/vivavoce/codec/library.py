@@ -55,7 +55,10 @@ REQUIRED = {
 OPTIONAL = {
     "opus_packet_has_lbrr": (_int, (_bytes, _int32)),  # since 1.5
     "opus_dred_decoder_create": (ctypes.c_void_p, (_ints,)),  # since 1.5
-    "opus_dred_decoder_destroy": (None, (ctypes.c_void_p,)),
+    "opus_dred_decoder_destroy": (None, (_state,)),
+    "opus_dred_alloc": (ctypes.c_void_p, (_ints,)),
+    "opus_dred_free": (None, (_state,)),
+    "opus_dred_parse": (_int, (_state, _state, _bytes, _int32, _int32, _int32, _ints, _int)),
 }
 
 

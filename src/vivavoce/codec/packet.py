@@ -207,13 +207,13 @@ def _parse_code_3(rest: bytes, each: int) -> tuple[tuple[bytes, ...], bytes | No
 def _read_padding_length(rest: bytes, at: int) -> tuple[int, int]:
     """The padding length that starts at `at`, and where it ends."""
     total = 0
-    while at < len(rest):
+    while at < len(rest) and total <= len(rest):
         length = rest[at]
         at += 1
         if length < 255:
             return total + length, at
         total += _PADDING_STEP
-    raise PacketError("the padding length of an Opus packet does not end")
+    raise PacketError("the padding length of an Opus packet ends behind it")
 
 
 def _cut_equally(body: bytes, count: int) -> tuple[bytes, ...]:

@@ -1,8 +1,8 @@
 """Clips to evaluate on: a folder of sound files, or a corpus cut into pieces of equal length.
 
-A corpus is `NAME.tar` with sound files and `NAME.jsonl` with one JSON object a file: `id`, `file` (its name in the tar),
-`sample_rate`, `duration`, and where known `speaker`. Its files are joined per speaker in the order of the manifest, cut
-into consecutive pieces of 10 s, and the remainder is dropped: the pieces are what published figures are measured on.
+A corpus is `NAME.tar` with sound files and `NAME.jsonl` with one JSON object a file: `id`, `file` (its name in the
+tar), `sample_rate`, `duration`, and where known `speaker`. Its files are joined per speaker in the order of the
+manifest, cut into consecutive pieces of 10 s, and the remainder is dropped: published figures are of these pieces.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ from vivavoce.errors import AudioFileError
 from vivavoce.evaluation.metrics import METRIC_SAMPLE_RATE
 
 PIECE_S = 10.0
-SOUND_SUFFIXES = frozenset(
-    ".aac .aif .aiff .au .caf .flac .m4a .mka .mp3 .mp4 .oga .ogg .opus .w64 .wav .webm .wma".split()
-)
+SOUND_SUFFIXES = (".aac", ".aiff", ".au", ".flac", ".m4a", ".mka", ".mp3", ".mp4", ".ogg", ".opus", ".wav", ".webm")
 _LINE_LIMIT = 1_000_000  # bytes; a manifest line is a few hundred, and nothing longer is ever held
 
 

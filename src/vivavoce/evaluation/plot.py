@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vivavoce.audio import write_whole
 from vivavoce.errors import MissingExtraError
 from vivavoce.evaluation.metrics import METRICS
 from vivavoce.evaluation.tables import Row
@@ -79,7 +80,7 @@ def plot_calls(rows: Sequence[Row], metrics: Sequence[str], path: str | Path) ->
             legend.values(), legend.keys(), loc="outside upper center", ncols=min(len(legend), 7), frameon=False
         )
         figure.supxlabel("bars: 95 % confidence interval of the mean over clips", fontsize=8, color="#666666")
-        figure.savefig(path, format="png")
+        write_whole(path, lambda file: figure.savefig(file, format="png"))
 
 
 def _draw_panel(panel: Any, series: _Series, metric: str, column: tuple[int, float | None]) -> None:

@@ -1,7 +1,7 @@
 """Equal rates: the target at which a configuration really sends what its column says.
 
-An encoder of variable rate misses its target by some percent, the redundancy that a packet carries comes and goes with
-the speech, and so configurations with the same target do not cost the same. Before they are compared, the target of each
+An encoder of variable rate misses its target by some percent, and the redundancy in a packet comes and goes with the
+speech, so that configurations with the same target do not cost the same. Before they are compared, each target
 is moved until the mean rate measured over all clips is that of the column.
 """
 
@@ -65,7 +65,7 @@ def equal_rate(column_bps: float, measure: Callable[[int], float], start_bps: fl
 
 
 def _next_target(tried: dict[int, float], column_bps: float) -> int:
-    """Interpolate between the targets on either side of the column; from one side, go in proportion to what is missing."""
+    """Interpolate between targets on either side of the column; from one side, go in proportion to what is missing."""
     below = max((target for target in tried if tried[target] < column_bps), default=None)
     above = min((target for target in tried if tried[target] >= column_bps), default=None)
     if below is not None and above is not None:

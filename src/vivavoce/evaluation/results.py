@@ -1,7 +1,7 @@
 """Results on disk while they are measured, so that an interrupted run goes on where it stopped.
 
-One JSON object a line, appended as it comes; a line that a kill cut short is dropped when the file is opened again. Each
-record has a `key`, a hash of all that decides its content, so that a result is only ever taken up again for exactly the
+One JSON object a line, appended as it comes; a line that a kill cut short is dropped when the file is opened again.
+Each record has a `key`, a hash of all that decides its content, so that a result is only taken up again for exactly the
 same settings, clip and software. With a name that ends in `.parquet` the lines are collected in `NAME.parquet.jsonl`,
 and become one Parquet file at the end.
 """
@@ -12,12 +12,12 @@ import hashlib
 import importlib
 import json
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from vivavoce.audio import write_whole
 from vivavoce.errors import MissingExtraError
 
 Record = dict[str, Any]
@@ -90,12 +90,8 @@ class ResultFile:
         if not (self._parquet and finished):
             return
         arrow, parquet = _pyarrow()
-        half_written = self._path.with_name(f"{self._path.name}.part")
-        try:
-            parquet.write_table(arrow.Table.from_pylist(_columns(list(self._records.values()))), half_written)
-            os.replace(half_written, self._path)
-        finally:
-            half_written.unlink(missing_ok=True)
+        table = arrow.Table.from_pylist(_columns(list(self._records.values())))
+        write_whole(self._path, lambda file: parquet.write_table(table, file))
         self._lines.unlink()
 
     def _load(self, restart: bool) -> None:

@@ -166,7 +166,7 @@ def _scores(records: Sequence[Record], metric: str) -> np.ndarray:
 
 
 def _group(part: CallScores | Row) -> tuple[int, float | None, str]:
-    """What must be equal for two cells to be compared."""
+    """Take what must be equal for two cells to be compared."""
     return part.configuration.bitrate_bps, part.configuration.playout_delay_ms, part.loss.name
 
 
@@ -189,8 +189,7 @@ def _texts(rows: Sequence[Row], metrics: Sequence[str], baseline: str) -> list[l
         line = [_kilo(configuration.bitrate_bps)]
         if delays:
             line.append("adaptive" if delay_ms is None else f"{delay_ms:g}")
-        mark = "" if row.rate.reached else MISSED_RATE
-        line += [row.loss.name, configuration.name, f"{row.bitrate_bps.mean / 1000:.1f}{mark}"]
+        line += [row.loss.name, configuration.name, _measured_rate(row)]
         for name in metrics:
             decimals = METRICS[name].decimals
             line.append(_with_interval(row.scores[name], decimals))
@@ -213,6 +212,12 @@ def _with_interval(interval: Interval, decimals: int, sign: str = "") -> str:
         return "–"
     mean = f"{interval.mean:{sign}.{decimals}f}".replace("-", "−")
     return mean if math.isnan(interval.half_width) else f"{mean} ±{interval.half_width:.{decimals}f}"
+
+
+def _measured_rate(row: Row) -> str:
+    rate = row.bitrate_bps
+    kilo = Interval(rate.mean / 1000, rate.low / 1000, rate.high / 1000, rate.count)
+    return _with_interval(kilo, 1) + ("" if row.rate.reached else MISSED_RATE)
 
 
 def _kilo(bitrate_bps: float) -> str:

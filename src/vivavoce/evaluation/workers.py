@@ -1,8 +1,8 @@
 """Work on all cores: one task per clip, results as they come.
 
-Processes are spawned, which works the same on every platform and inherits no threads or locks. Libraries are told to use
-one thread each before they are loaded: clips are what runs in parallel. At most two tasks per process are under way, so
-memory stays the same however many there are.
+Processes are spawned, which works the same on every platform and inherits no threads or locks. Libraries are told to
+use one thread each before they are loaded, because clips are what runs in parallel. At most two tasks per process are
+under way, so memory stays the same however many there are.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def workers(jobs: int) -> Iterator[Workers]:
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     if jobs == 1:
-        yield map
+        yield _one_by_one
         return
     with _one_thread_each():
         executor = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin_worker)
@@ -65,6 +65,10 @@ def workers(jobs: int) -> Iterator[Workers]:
             raise VivavoceError("a worker process died (out of memory?); fewer --jobs need less") from None
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _one_by_one(function: Callable[[_Task], _Result], tasks: Iterable[_Task]) -> Iterator[_Result]:
+    return map(function, tasks)
 
 
 def _unordered(

@@ -1,7 +1,7 @@
 """Windows of overlapping frames: the one truth that the core's windows are tested against.
 
-The Vorbis window is that of the Vorbis I specification, section 4.3.1. Both are computed in double precision and rounded
-once, to float32.
+The Vorbis window is that of the Vorbis I specification, section 4.3.1. Both are computed in double precision and
+rounded once, to float32.
 """
 
 from __future__ import annotations

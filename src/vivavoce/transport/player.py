@@ -107,7 +107,6 @@ class Player:
         self._aimed_delay = clock.delay_s
         self._strayed_since: float | None = None
         self._peak = 0.0
-        self._applied_delay: float | None = None
 
     # -- called by the receiving thread, lock held --
 
@@ -197,6 +196,7 @@ class Player:
                 return min(wait, wanted)
             self._playing = True
             self._error = 0.0
+            self._note_delay(time)
         return 0
 
     def _choose(self) -> _Choice:
@@ -333,18 +333,16 @@ class Player:
             self._stats.inserted_samples_for_deceleration += max(0, change)
             self._stats.removed_samples_for_acceleration += max(0, -change)
             self._error += change / self.sample_rate
+            if change:
+                self._note_delay(time + change / self.sample_rate)
             pcm = fitted
-        self._note_delay(time)
         return pcm
 
     def _must_move(self, time: float) -> bool:
         return abs(self._error) > LIMIT_S and time - (self._strayed_since or time) > PATIENCE_S
 
     def _note_delay(self, time: float) -> None:
-        applied = time - self._clock.captured(self.position)
-        if self._applied_delay is None or abs(applied - self._applied_delay) > TOLERANCE_S / 2:
-            self.delay_changes.append((time, 1000 * applied))
-            self._applied_delay = applied
+        self.delay_changes.append((time, 1000 * (time - self._clock.captured(self.position))))
 
     def _samples(self, ticks: int) -> int:
         return ticks * self.sample_rate // OPUS_CLOCK_HZ

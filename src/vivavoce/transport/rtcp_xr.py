@@ -44,7 +44,7 @@ class VoipMetrics:
         signal_level: dBm0, -128 to 127.
         noise_level: dBm0.
         residual_echo_return_loss: dB.
-        gmin: Packets in a row that must arrive to end a burst, 1 to 255.
+        gmin: Packets in a row that must arrive to end a burst, 8 bits.
         r_factor: Quality of this segment, 0 to 100.
         external_r_factor: Quality of a segment beyond this network.
         mos_lq: Listening quality times 10, 10 to 50.

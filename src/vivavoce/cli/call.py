@@ -1,0 +1,153 @@
+"""`vivavoce call`: a sound file through a lossy network, heard and measured."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vivavoce.cli.options import LOSS_HELP, PROTECT_HELP, read_loss, read_number_or, warn
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vivavoce.transport.call import CallResult, CallSettings
+
+
+def call(
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="Any sound file; - is stdin.")],
+    target: Annotated[str, typer.Argument(metavar="OUTPUT", help="Mono 16-bit WAV, as long as INPUT; - is stdout.")],
+    loss: Annotated[str | None, typer.Option(help=LOSS_HELP)] = None,
+    jitter: Annotated[float, typer.Option(help="Mean delay on the way, in ms.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of losses and jitter.", min=0)] = 0,
+    bitrate: Annotated[float, typer.Option(help="All RTP payload, in b/s.")] = 32_000,
+    expect_loss: Annotated[str, typer.Option(help="Loss in % the encoder prepares for; auto: that of --loss.")] = "auto",
+    protect: Annotated[str, typer.Option(help=PROTECT_HELP)] = "none",
+    conceal: Annotated[str, typer.Option(help="opus, silence or repeat.")] = "opus",
+    playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = "100",
+    sample_rate: Annotated[int, typer.Option(help="16000 or 48000.")] = 16_000,
+    report: Annotated[Path | None, typer.Option(help="Write a page with sound and pictures into this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on stdout.")] = False,
+    force: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
+) -> None:
+    """Send INPUT over a lossy network and write what is heard to OUTPUT."""
+    from vivavoce.audio import PIPE, check_writable, read_audio, write_wav
+    from vivavoce.concealment.concealer import create_concealer
+    from vivavoce.transport.call import CallSettings, simulate_call
+    from vivavoce.transport.protection import Protection
+
+    if target == PIPE and as_json:
+        raise ValueError("OUTPUT - and --json both want stdout")
+    settings = CallSettings(
+        loss=read_loss(loss),
+        jitter_ms=jitter,
+        seed=seed,
+        bitrate_bps=bitrate,
+        expected_loss_pct=read_number_or("auto", "--expect-loss", expect_loss),
+        protection=Protection.parse(protect),
+        conceal=conceal,
+        playout_delay_ms=read_number_or("adaptive", "--playout-delay", playout_delay),
+        sample_rate=sample_rate,
+    )
+    create_concealer(conceal, sample_rate)  # a wrong name is found before the file is read
+    if target != PIPE:
+        check_writable(target, force=force)
+    if report is not None and report.exists() and not report.is_dir():
+        raise ValueError(f"{report} is not a folder")
+    samples, _ = read_audio(source, sample_rate)
+    result = simulate_call(samples, settings)
+    for name, share in result.protection.items():
+        if share == 0:
+            warn(f"no packet carried {name}: {_why_none(name, result)}")
+    page = None
+    if report is not None:
+        page = _write_report(report, source, samples, result, settings, force)
+    write_wav(target, result.samples, sample_rate, force=force)
+    if as_json:
+        print(json.dumps(_summary(result, settings, page)))
+    else:
+        _print_table(result, page, sys.stderr if target == PIPE else sys.stdout)
+
+
+def _why_none(name: str, result: CallResult) -> str:
+    if name == "lbrr" and result.expected_loss_pct < 0.5:
+        return "Opus writes none while it expects no loss (--expect-loss)"
+    if name == "lbrr":
+        return "the rate is too low for it, or nobody speaks"
+    return "the call is too short"
+
+
+def _summary(result: CallResult, settings: CallSettings, page: Path | None) -> dict[str, object]:
+    summary: dict[str, object] = {
+        "duration_s": result.duration_s,
+        "packets": result.packets,
+        "lost": result.lost,
+        "bitrate_bps": round(result.bitrate_bps, 1),
+        "expected_loss_pct": round(result.expected_loss_pct, 3),
+        "slots": result.slots,
+        "protection": {name: round(share, 4) for name, share in result.protection.items()},
+        "playout_delay_ms": round(result.playout_delay_ms, 3),
+        "cpu_seconds_per_second": {
+            stage: round(seconds, 6) for stage, seconds in result.cpu_seconds_per_second.items()
+        },
+        "conceal": settings.conceal,
+        "codec": result.codec,
+        "models": [],
+    }
+    if settings.playout_delay_ms is None:
+        summary["delay_changes"] = [[round(time, 3), round(delay, 1)] for time, delay in result.delay_changes]
+    if page is not None:
+        summary["report"] = str(page)
+    return summary
+
+
+def _write_report(
+    folder: Path, source: str, samples: np.ndarray, result: CallResult, settings: CallSettings, force: bool
+) -> Path:
+    from vivavoce.audio import resample
+    from vivavoce.errors import MissingExtraError
+    from vivavoce.evaluation.metrics import METRIC_SAMPLE_RATE, METRICS, metrics_named, score_clip
+    from vivavoce.evaluation.report import write_report
+    from vivavoce.transport.call import simulate_call, unprotected
+
+    plain = simulate_call(samples, unprotected(settings))
+    at_metric_rate = [resample(x, settings.sample_rate, METRIC_SAMPLE_RATE) for x in (samples, plain.samples, result.samples)]
+    reference, *heard = at_metric_rate
+    scores: dict[str, dict[str, float]] = {}
+    try:
+        metrics = metrics_named(tuple(METRICS))
+        for name, degraded in zip(("unprotected", "protected"), heard, strict=True):
+            values = score_clip(metrics, reference, degraded).values
+            scores[name] = {METRICS[metric].label: value for metric, value in values.items()}
+    except MissingExtraError as error:
+        warn(f"the report has no scores: {error}")
+    notes = {"input": source, "codec": result.codec}
+    return write_report(
+        folder, samples, plain, result, settings, force=force, metrics=scores or None, notes=notes
+    )
+
+
+def _print_table(result: CallResult, page: Path | None, stream: object) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    lost_pct = 100 * result.lost / max(1, result.packets)
+    slots = ", ".join(f"{source} {count}" for source, count in result.slots.items())
+    cpu = ", ".join(f"{stage} {100 * seconds:.2f} %" for stage, seconds in result.cpu_seconds_per_second.items())
+    table.add_row("duration", f"{result.duration_s:.2f} s")
+    table.add_row("packets", f"{result.packets}, {result.lost} lost ({lost_pct:.1f} %)")
+    table.add_row("rate", f"{result.bitrate_bps / 1000:.1f} kb/s of RTP payload")
+    table.add_row("expected loss", f"{result.expected_loss_pct:.1f} %")
+    for name, share in result.protection.items():
+        table.add_row(name, f"in {100 * share:.0f} % of the packets")
+    table.add_row("slots", slots)
+    table.add_row("playout delay", f"{result.playout_delay_ms:.0f} ms")
+    table.add_row("CPU", cpu)
+    table.add_row("codec", result.codec)
+    if page is not None:
+        table.add_row("report", str(page))
+    Console(file=stream, highlight=False, soft_wrap=True).print(table)  # type: ignore[arg-type]

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from vivavoce.concealment.concealer import CONCEALERS, create_concealer
+
+RATE = 16_000
+SLOT = 320
+
+
+def tone(slots):
+    return (0.5 * np.sin(2 * np.pi * 200 * np.arange(slots * SLOT) / RATE)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", CONCEALERS)
+def test_every_concealer_fills_exactly_the_slot(name):
+    concealer = create_concealer(name, RATE)
+    for length in (SLOT, SLOT // 2, 40, 3 * SLOT):
+        concealer.receive(tone(1))
+        filled = concealer.conceal(np.zeros(length, np.float32))
+        assert filled.shape == (length,)
+        assert filled.dtype == np.float32
+        assert np.isfinite(filled).all()
+
+
+def test_opus_concealment_is_the_decoders():
+    proposal = tone(1)
+    np.testing.assert_array_equal(create_concealer("opus", RATE).conceal(proposal), proposal)
+
+
+def test_silence_is_silent():
+    concealer = create_concealer("silence", RATE)
+    concealer.receive(tone(1))
+    assert not concealer.conceal(tone(1)).any()
+
+
+def test_repetition_continues_a_tone_without_a_click_and_fades_within_100_ms():
+    concealer = create_concealer("repeat", RATE)
+    played = [concealer.receive(part) for part in np.split(tone(5), 5)]
+    gap = [concealer.conceal(np.zeros(SLOT, np.float32)) for _ in range(8)]
+    played += [*gap, concealer.receive(tone(1))]
+    signal = np.concatenate(played)
+    assert np.abs(np.diff(signal)).max() < 1.5 * np.abs(np.diff(tone(5))).max()
+    levels = [float(np.sqrt(np.mean(part**2))) for part in gap]
+    assert levels[0] == pytest.approx(0.354, abs=0.02)
+    assert levels == sorted(levels, reverse=True)
+    assert max(levels[5:]) == 0
+
+
+def test_reset_forgets_the_voice():
+    concealer = create_concealer("repeat", RATE)
+    concealer.receive(tone(2))
+    concealer.reset()
+    assert not concealer.conceal(np.zeros(SLOT, np.float32)).any()
+
+
+def test_an_unknown_concealer_is_refused():
+    with pytest.raises(ValueError, match="magic"):
+        create_concealer("magic", RATE)
