@@ -19,7 +19,7 @@ Check = Callable[[bytes], None]
 
 DATAGRAM_BYTES = 65_536
 CPU_LIMIT_S = 0.010
-INSTRUMENTED = 5  # coverage counters make Python code up to five times as slow
+INSTRUMENTED = 10  # coverage counters make a tight loop of Python up to nine times as slow
 PEAK_LIMIT_BYTES = 16_000_000  # a few hundred bytes for each byte: objects of Python, and the stack of its regex
 
 _GROWN_ONE_IN = 64

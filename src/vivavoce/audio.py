@@ -77,10 +77,14 @@ def wav_bytes(samples: np.ndarray, sample_rate: int) -> bytes:
     """A mono 16-bit PCM WAV file; what lies outside of [-1, 1) saturates."""
     import soundfile
 
-    integers = np.clip(np.rint(np.asarray(samples, np.float64) * 32_768), -32_768, 32_767).astype(np.int16)
     file = io.BytesIO()
-    soundfile.write(file, integers, sample_rate, format="WAV", subtype="PCM_16")
+    soundfile.write(file, pcm16(samples), sample_rate, format="WAV", subtype="PCM_16")
     return file.getvalue()
+
+
+def pcm16(samples: np.ndarray) -> np.ndarray:
+    """Samples as int16, rounded to the nearest; what lies outside of [-1, 1) saturates."""
+    return np.clip(np.rint(np.asarray(samples, np.float64) * 32_768), -32_768, 32_767).astype(np.int16)
 
 
 def write_wav(path: str | Path, samples: np.ndarray, sample_rate: int, *, force: bool = False) -> None:

@@ -1,7 +1,7 @@
 """The two UDP sockets of an RTP session, RTP on a port and RTCP on the next (RFC 3550 section 11), or both on one.
 
-Where both share a port (`--rtcp-mux`, RFC 5761), `rtcp` is the same socket as `rtp`. Nothing here blocks for longer than
-it is told, so that one thread serves the network and the clock of the sound.
+Where both share a port (`--rtcp-mux`, RFC 5761), `rtcp` is the same socket as `rtp`. Nothing here blocks for longer
+than it is told, so that one thread serves the network and the clock of the sound.
 """
 
 from __future__ import annotations
@@ -95,13 +95,7 @@ def listen(host: str | None, port: int, *, rtcp_mux: bool) -> RtpSockets:
     Raises:
         VivavoceError: A port is taken, or the host is none of ours.
     """
-    if host is None:
-        family, address = (socket.AF_INET6, ("::", port, 0, 0)) if socket.has_dualstack_ipv6() else (
-            socket.AF_INET,
-            ("0.0.0.0", port),
-        )
-    else:
-        family, address = resolve(host, port)
+    family, address = resolve(host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0"), port)
     rtp = _bound(family, address, dual_stack=host is None)
     if rtcp_mux:
         return RtpSockets(rtp, rtp)
@@ -180,5 +174,6 @@ def _bound(family: socket.AddressFamily, address: SocketAddress, *, dual_stack: 
         bound.bind(address)
     except OSError as error:
         bound.close()
-        raise VivavoceError(f"cannot listen on UDP port {address[1]} of {address[0]}: {error.strerror or error}") from None
+        reason = error.strerror or error
+        raise VivavoceError(f"cannot listen on UDP port {address[1]} of {address[0]}: {reason}") from None
     return bound

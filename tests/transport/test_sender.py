@@ -1,0 +1,173 @@
+import numpy as np
+import pytest
+
+from transport.streams import speech
+from vivavoce.codec.packet import has_lbrr
+from vivavoce.redundancy.red import RedPacket
+from vivavoce.transport import rtcp
+from vivavoce.transport.protection import Protection
+from vivavoce.transport.rtcp_metrics import fraction_byte, ntp_from_seconds
+from vivavoce.transport.rtp import RtpPacket
+from vivavoce.transport.sender import Sender
+
+RATE = 16_000
+
+
+def sender(protect="none", **settings):
+    settings = {"sample_rate": RATE, "ssrc": 7, "sequence_number": 65_534, "timestamp": 2**32 - 960} | settings
+    return Sender(protection=Protection.parse(protect), **settings)
+
+
+def send_all(stream, samples):
+    size = stream.frame_samples
+    return [stream.send(samples[at : at + size]) for at in range(0, len(samples) - size + 1, size)]
+
+
+@pytest.mark.parametrize("frame_ms", [10, 20, 40, 60])
+def test_sequence_and_timestamp_count_and_wrap(frame_ms):
+    stream = sender(frame_ms=frame_ms)
+    sent = [RtpPacket.parse(datagram) for (datagram,) in send_all(stream, speech(1.0))]
+    assert [packet.sequence_number for packet in sent[:4]] == [65_534, 65_535, 0, 1]
+    assert [packet.timestamp for packet in sent[:2]] == [2**32 - 960, (2**32 - 960 + 48 * frame_ms) % 2**32]
+    assert {packet.ssrc for packet in sent} == {7}
+    assert {packet.payload_type for packet in sent} == {111}
+    assert [packet.marker for packet in sent[:2]] == [True, False]
+    assert stream.sequence_number == (65_534 + len(sent)) % 2**16
+
+
+def test_streams_begin_at_random():
+    first, second = (Sender(sample_rate=RATE) for _ in range(2))
+    assert first.ssrc != second.ssrc
+    assert first.timestamp != second.timestamp
+    assert first.sequence_number < 2**15
+
+
+@pytest.mark.parametrize("protect", ["none", "lbrr", "red:1", "red:1,2", "lbrr+red:2"])
+@pytest.mark.parametrize("bitrate_bps", [40_000, 64_000])
+def test_the_rate_counts_every_payload_byte(protect, bitrate_bps):
+    stream = sender(protect, bitrate_bps=bitrate_bps, expected_loss_pct=20, vbr=False)
+    sent = [RtpPacket.parse(datagram) for (datagram,) in send_all(stream, speech())]
+    bits = 8 * sum(len(packet.payload) for packet in sent[4:])
+    assert bits / (0.02 * len(sent[4:])) == pytest.approx(bitrate_bps, rel=0.03)
+    assert stream.stats.payload_bytes_sent == sum(len(packet.payload) for packet in sent)
+    assert stream.stats.header_bytes_sent == 12 * len(sent)
+
+
+def test_red_copies_are_the_primaries_of_before():
+    sent = [RtpPacket.parse(datagram) for (datagram,) in send_all(sender("red:1,2"), speech(1.0))]
+    assert {packet.payload_type for packet in sent} == {63}
+    red = [RedPacket.parse(packet.payload) for packet in sent]
+    for index in range(2, len(red)):
+        assert [block.data for block in red[index].redundant] == [red[index - 2].data, red[index - 1].data]
+        assert [block.timestamp_offset for block in red[index].redundant] == [1920, 960]
+
+
+def test_copies_may_come_from_a_second_encoder_at_a_lower_rate():
+    stream = sender("red:1", bitrate_bps=40_000, red_bitrate_bps=8_000)
+    red = [RedPacket.parse(RtpPacket.parse(datagram).payload) for (datagram,) in send_all(stream, speech())]
+    copies = [block.data for packet in red for block in packet.redundant]
+    assert np.mean([len(copy) for copy in copies]) < 0.4 * np.mean([len(packet.data) for packet in red])
+    rate = 8 * stream.stats.payload_bytes_sent / (0.02 * len(red))
+    assert rate == pytest.approx(40_000, rel=0.15)
+
+
+def test_lbrr_needs_an_expectation_of_loss():
+    for expected, some in ((0, False), (20, True)):
+        stream = sender("lbrr", bitrate_bps=40_000, expected_loss_pct=expected)
+        sent = [RtpPacket.parse(datagram).payload for (datagram,) in send_all(stream, speech())]
+        assert any(map(has_lbrr, sent)) is some
+        assert stream.stats.protection["lbrr"] == sum(map(has_lbrr, sent)) / len(sent)
+
+
+def test_a_pause_sends_its_marker_and_then_next_to_nothing():
+    samples = speech().copy()
+    samples[RATE : 2 * RATE] = 0
+    stream = sender(dtx=True)
+    sent = send_all(stream, samples)
+    assert sum(not datagrams for datagrams in sent) >= 25
+    packets = [RtpPacket.parse(datagram) for datagrams in sent for datagram in datagrams]
+    numbers = [packet.sequence_number for packet in packets]
+    assert numbers == [(65_534 + count) % 2**16 for count in range(len(packets))]
+    steps = {(b.timestamp - a.timestamp) % 2**32 // 960 for a, b in zip(packets, packets[1:], strict=False)}
+    assert max(steps) > 5
+    assert any(len(packet.payload) <= 2 for packet in packets)
+    resumed = [packet for packet in packets[1:] if packet.marker]
+    assert resumed
+    assert all(len(packet.payload) > 2 for packet in resumed)
+    assert stream.stats.dtx_frames > stream.stats.frames_encoded - stream.stats.packets_sent
+
+
+def report_of(ssrc, fraction, **fields):
+    block = rtcp.ReportBlock(ssrc, fraction_byte(fraction), 0, 0, 0, **fields)
+    return rtcp.serialize_compound([rtcp.ReceiverReport(3, (block,))])
+
+
+def test_expected_loss_follows_the_peers_reports():
+    stream = sender("lbrr", expected_loss_pct=None)
+    assert stream.expected_loss_pct == 10
+    stream.receive_rtcp(report_of(8, 0.9), 1.0)
+    assert stream.expected_loss_pct == 10  # about another stream
+    stream.receive_rtcp(report_of(7, 0.25), 1.0)
+    assert stream.expected_loss_pct == 25
+    stream.receive_rtcp(report_of(7, 0.0), 2.0)
+    assert stream.expected_loss_pct == 12.5
+    assert stream.stats.reports_received == 2
+
+
+def test_a_told_expectation_stays():
+    stream = sender("lbrr", expected_loss_pct=5)
+    stream.receive_rtcp(report_of(7, 0.5), 1.0)
+    assert stream.expected_loss_pct == 5
+    assert stream.stats.remote_fraction_lost == 0.5
+
+
+def test_the_round_trip_is_measured():
+    stream = sender()
+    sent = rtcp.parse_compound(stream.report(100.0))[0]
+    last_sr = sent.ntp_timestamp >> 16 & 0xFFFF_FFFF
+    assert sent.ntp_timestamp == ntp_from_seconds(100.0)
+    stream.receive_rtcp(report_of(7, 0.0, last_sr=last_sr, delay_since_last_sr=2 * 65_536), 102.25)
+    assert stream.stats.round_trip_time == pytest.approx(0.25, abs=1e-3)
+
+
+@pytest.mark.parametrize("datagram", [b"", b"\x80\xc9", b"\xff" * 100, bytes(8)])
+def test_a_malformed_report_is_ignored(datagram):
+    stream = sender(expected_loss_pct=None)
+    stream.receive_rtcp(datagram, 1.0)
+    assert stream.expected_loss_pct == 10
+
+
+def test_the_report_counts_and_says_goodbye():
+    stream = sender()
+    send_all(stream, speech(1.0))
+    report, description, goodbye = rtcp.parse_compound(stream.report(5.0, goodbye=True))
+    assert (report.packet_count, report.octet_count) == (50, stream.stats.payload_bytes_sent)
+    assert description.chunks[0].ssrc == 7
+    assert goodbye.sources == (7,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"protect": "red:1,2", "bitrate_bps": 16_000}, "leaves"),
+        ({"bitrate_bps": float("nan")}, "nan"),
+        ({"expected_loss_pct": 101}, "101"),
+        ({"frame_ms": 15}, "15"),
+        ({"sample_rate": 44_100}, "44100"),
+    ],
+    ids=["rate too low for its copies", "rate not a number", "loss", "frame", "sample rate"],
+)
+def test_impossible_settings_are_named(settings, named):
+    with pytest.raises(ValueError, match=named):
+        sender(**settings)
+
+
+def test_the_rate_can_change_in_mid_call():
+    stream = sender("red:1", bitrate_bps=24_000, vbr=False)
+    before = np.mean([len(d) for (d,) in send_all(stream, speech(1.0))])
+    stream.bitrate_bps = 48_000
+    after = np.mean([len(d) for (d,) in send_all(stream, speech(1.0))])
+    assert after == pytest.approx(2 * before, rel=0.15)
+    with pytest.raises(ValueError, match="leaves"):
+        stream.bitrate_bps = 5_000
+    assert stream.bitrate_bps == 48_000
