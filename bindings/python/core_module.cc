@@ -226,6 +226,10 @@ void BindFloatMode(nb::module_& m) {
 
 NB_MODULE(_core, m) {
   m.doc() = "The real-time core of vivavoce, as thin as a binding can be. Arrays must have the exact type that is stated.";
+#if defined(NDEBUG)
+  // Objects that a program still holds at its end are no leak, and no reason to write on its stderr.
+  nb::set_leak_warnings(false);
+#endif
   m.def("abi_version", &vv_abi_version, nb::sig("def abi_version() -> int"), "VV_ABI_VERSION of vivavoce.h.");
   m.def("version", &vv_version, nb::sig("def version() -> str"), "Version of the package that the core belongs to.");
   BindTransforms(m);

@@ -4,9 +4,10 @@
     simulate_call             both of them over a lossy network, on a virtual clock
     Protection                what a sender adds against loss
 
-Importing this needs NumPy alone; libopus is looked for when the first encoder or decoder is made.
+Importing this needs NumPy and the core alone; libopus is looked for when the first encoder or decoder is made.
 """
 
+from vivavoce._core import version as _version
 from vivavoce.codec.library import Libopus, find_libopus
 from vivavoce.codec.opus import OpusDecoder, OpusEncoder
 from vivavoce.errors import AudioFileError, CodecError, MissingExtraError, PacketError, VivavoceError
@@ -19,7 +20,7 @@ from vivavoce.transport.receiver import Receiver
 from vivavoce.transport.sender import Sender, SenderStats
 from vivavoce.transport.stats import ReceiverStats
 
-__version__ = "0.1.0"
+__version__ = _version()  # pyproject.toml states it, the core is compiled with it
 
 __all__ = [
     "AudioFileError",

@@ -131,10 +131,18 @@ def write_whole(path: str | Path, write: Callable[[io.BufferedWriter], object]) 
         OSError: The disk is full, or the folder may not be written; nothing is left behind.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():  # a device or a named pipe: nothing to replace
-        with path.open("wb") as file:
-            write(file)
-        return
+    try:
+        if path.exists() and not path.is_file():  # a device or a named pipe: nothing to replace
+            with path.open("wb") as file:
+                write(file)
+        else:
+            _write_and_rename(path, write)
+    except OSError as error:
+        error.filename = str(path)  # a full disk does not say which file it was
+        raise
+
+
+def _write_and_rename(path: Path, write: Callable[[io.BufferedWriter], object]) -> None:
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:32]}.", suffix=".partial")
     try:
         with os.fdopen(handle, "wb") as file:

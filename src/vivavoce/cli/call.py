@@ -31,7 +31,7 @@ def call(
     sample_rate: Annotated[int, typer.Option(help="16000 or 48000.")] = 16_000,
     report: Annotated[Path | None, typer.Option(help="Write a page with sound and pictures into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on stdout.")] = False,
-    force: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Send INPUT over a lossy network and write what is heard to OUTPUT."""
     from vivavoce.audio import PIPE, check_writable, read_audio, write_wav
@@ -64,7 +64,7 @@ def call(
             warn(f"no packet carried {name}: {_why_none(name, result)}")
     page = None
     if report is not None:
-        page = _write_report(report, source, samples, result, settings, force)
+        page = _write_report(report, {"input": source, "loss": loss or "none"}, samples, result, settings, force)
     write_wav(target, result.samples, sample_rate, force=force)
     if as_json:
         print(json.dumps(_summary(result, settings, page)))
@@ -105,7 +105,12 @@ def _summary(result: CallResult, settings: CallSettings, page: Path | None) -> d
 
 
 def _write_report(
-    folder: Path, source: str, samples: np.ndarray, result: CallResult, settings: CallSettings, force: bool
+    folder: Path,
+    asked: dict[str, str],
+    samples: np.ndarray,
+    result: CallResult,
+    settings: CallSettings,
+    force: bool,
 ) -> Path:
     from vivavoce.audio import resample
     from vivavoce.errors import MissingExtraError
@@ -124,10 +129,8 @@ def _write_report(
             scores[name] = {METRICS[metric].label: value for metric, value in values.items()}
     except MissingExtraError as error:
         warn(f"the report has no scores: {error}")
-    notes = {"input": source, "codec": result.codec}
-    return write_report(
-        folder, samples, plain, result, settings, force=force, metrics=scores or None, notes=notes
-    )
+    notes = asked | {"codec": result.codec}
+    return write_report(folder, samples, plain, result, settings, force=force, metrics=scores or None, notes=notes)
 
 
 def _print_table(result: CallResult, page: Path | None, stream: object) -> None:

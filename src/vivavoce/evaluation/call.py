@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -120,12 +120,13 @@ class CallScores:
 
 @dataclass(frozen=True)
 class _Task:
-    """One clip through one call."""
+    """One clip through one call; `labels` only describe it and decide nothing."""
 
     key: str
     clip: Clip
     settings: CallSettings
     metrics: tuple[str, ...] = ()
+    labels: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
 def run_calls(
@@ -157,11 +158,8 @@ def run_calls(
         names = tuple(metric.name for metric in metrics)
         cells = [(configuration, loss) for configuration in grid.configurations for loss in grid.losses]
         tasks = [
-            [_call_task(settings, clips, place, names, grid, software) for place in range(len(clips))]
-            for settings in (
-                replace(grid.settings(configuration, loss), bitrate_bps=rates[configuration, loss.name].target_bps)
-                for configuration, loss in cells
-            )
+            _call_tasks(grid, configuration, loss, rates[configuration, loss.name].target_bps, clips, names, software)
+            for configuration, loss in cells
         ]
         todo = [task for cell in tasks for task in cell if task.key not in results]
         done = sum(map(len, tasks)) - len(todo)
@@ -227,35 +225,46 @@ def _mean_rate(settings: CallSettings, clips: Sequence[Clip], work: Workers) -> 
     return measure
 
 
-def _call_task(
-    settings: CallSettings,
-    clips: Sequence[Clip],
-    place: int,
-    metrics: tuple[str, ...],
+def _call_tasks(
     grid: CallGrid,
+    configuration: Configuration,
+    loss: NamedLoss,
+    target_bps: int,
+    clips: Sequence[Clip],
+    metrics: tuple[str, ...],
     software: dict[str, str],
-) -> _Task:
-    """One clip's call: its own part of the trace, its own seed, and the key of all that decides its result."""
-    loss = settings.loss
-    if isinstance(loss, RecordedTrace) and not grid.restart_trace:
-        packets_before = sum(-(-len(clip.samples) // PACKET_SAMPLES) for clip in clips[:place])
-        loss = RecordedTrace(loss.lost, loss.start + packets_before)
-    settings = replace(settings, loss=loss, seed=settings.seed + place)
-    key = record_key(
-        kind="call",
-        clip=clips[place].sha256,
-        loss=_fingerprint(loss),
-        protection=str(settings.protection),
-        metrics=list(metrics),
-        jitter_ms=settings.jitter_ms,
-        seed=settings.seed,
-        bitrate_bps=settings.bitrate_bps,
-        expected_loss_pct=settings.expected_loss_pct,
-        conceal=settings.conceal,
-        playout_delay_ms=settings.playout_delay_ms,
-        **software,
-    )
-    return _Task(key, clips[place], settings, metrics)
+) -> list[_Task]:
+    """Make one call per clip, each with its own part of the trace, its own seed, and a key of all that decides it."""
+    cell = replace(grid.settings(configuration, loss), bitrate_bps=target_bps)
+    labels = {
+        "configuration": configuration.name,
+        "bitrate_bps": configuration.bitrate_bps,
+        "loss": loss.name,
+        "loss_rate": loss.model.loss_rate,
+    }
+    tasks, packets_before = [], 0
+    for place, clip in enumerate(clips):
+        model = loss.model
+        if isinstance(model, RecordedTrace) and not grid.restart_trace:
+            model = RecordedTrace(model.lost, model.start + packets_before)
+        packets_before += -(-len(clip.samples) // PACKET_SAMPLES)
+        settings = replace(cell, loss=model, seed=grid.seed + place)
+        key = record_key(
+            kind="call",
+            clip=clip.sha256,
+            loss=_fingerprint(model),
+            protection=str(settings.protection),
+            metrics=list(metrics),
+            jitter_ms=settings.jitter_ms,
+            seed=settings.seed,
+            bitrate_bps=settings.bitrate_bps,
+            expected_loss_pct=settings.expected_loss_pct,
+            conceal=settings.conceal,
+            playout_delay_ms=settings.playout_delay_ms,
+            **software,
+        )
+        tasks.append(_Task(key, clip, settings, metrics, labels))
+    return tasks
 
 
 def _fingerprint(loss: LossModel | None) -> str:
@@ -277,6 +286,7 @@ def _score_call(task: _Task) -> Record:
         "kind": "call",
         "clip": task.clip.id,
         "clip_sha256": task.clip.sha256,
+        **task.labels,
         "protection": str(settings.protection),
         "conceal": settings.conceal,
         "playout_delay_ms": settings.playout_delay_ms,

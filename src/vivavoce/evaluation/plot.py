@@ -18,7 +18,7 @@ from vivavoce.evaluation.tables import Row
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PANEL_INCHES = (4.0, 2.9)
-DODGE = 0.006  # of the loss axis, between the error bars of neighbouring configurations
+DODGE = 0.011  # of the loss axis, between the error bars of neighbouring configurations
 STYLE = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -72,6 +72,7 @@ def plot_calls(rows: Sequence[Row], metrics: Sequence[str], path: str | Path) ->
         for column, top, bottom in zip(columns, panels[0], panels[-1], strict=True):
             top.set_title(_column_title(column, several_delays), fontweight="bold", fontsize=10)
             bottom.set_xlabel("packets lost (%)")
+        figure.align_ylabels(panels[:, 0])
         legend: dict[str, Any] = {}
         for panel in panels.flat:
             handles, labels = panel.get_legend_handles_labels()
@@ -110,8 +111,8 @@ def _draw_panel(panel: Any, series: _Series, metric: str, column: tuple[int, flo
                 markerfacecolor=colour if joined else "white",
                 linestyle="-" if joined else "none",
                 linewidth=1.4,
-                elinewidth=1.0,
-                capsize=2.0,
+                elinewidth=0.9,
+                capsize=1.5,
                 label=name if joined else None,
             )
     for family, count in families.items():

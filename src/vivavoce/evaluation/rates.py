@@ -65,15 +65,18 @@ def equal_rate(column_bps: float, measure: Callable[[int], float], start_bps: fl
 
 
 def _next_target(tried: dict[int, float], column_bps: float) -> int:
-    """Interpolate between targets on either side of the column; from one side, go in proportion to what is missing."""
+    """Guess from what was tried.
+
+    While all of it lies on one side of the column, go in proportion to what is missing. Between two sides,
+    interpolation is best for a smooth encoder and proportion for one that jumps: they take turns, and halving helps.
+    """
     below = max((target for target in tried if tried[target] < column_bps), default=None)
     above = min((target for target in tried if tried[target] >= column_bps), default=None)
-    if below is not None and above is not None:
-        share = (column_bps - tried[below]) / (tried[above] - tried[below])
-        guess = round(below + share * (above - below))
-        return guess if guess not in tried else round((below + above) / 2)  # a jump between them: halve it
-    nearest = below if below is not None else above
-    if nearest is None:
-        raise ValueError("nothing was tried yet")
+    nearest = min(tried, key=lambda target: abs(tried[target] - column_bps))
     missing = column_bps / max(tried[nearest], 1.0)
-    return round(nearest * min(max(missing, 1 / MAX_STEP), MAX_STEP))
+    proportional = round(nearest * min(max(missing, 1 / MAX_STEP), MAX_STEP))
+    if below is None or above is None:
+        return proportional
+    share = (column_bps - tried[below]) / (tried[above] - tried[below])
+    guess = round(below + share * (above - below)) if len(tried) % 2 == 0 else proportional
+    return guess if below < guess < above else round((below + above) / 2)

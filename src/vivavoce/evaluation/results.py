@@ -90,7 +90,7 @@ class ResultFile:
         if not (self._parquet and finished):
             return
         arrow, parquet = _pyarrow()
-        table = arrow.Table.from_pylist(_columns(list(self._records.values())))
+        table = arrow.Table.from_pydict(_columns(list(self._records.values())))
         write_whole(self._path, lambda file: parquet.write_table(table, file))
         self._lines.unlink()
 
@@ -143,9 +143,14 @@ def _without_missing(value: Any) -> Any:
     return value
 
 
-def _columns(records: list[Record]) -> list[Record]:
-    """Leave out what Parquet cannot hold: a struct without a field."""
-    return [json.loads(_line({name: value for name, value in record.items() if value != {}})) for record in records]
+def _columns(records: list[Record]) -> dict[str, list[Any]]:
+    """Turn records into columns; a struct without a field, which Parquet cannot hold, is left out."""
+    names = dict.fromkeys(name for record in records for name, value in record.items() if value != {})
+    return {name: [_parquet_value(record.get(name)) for record in records] for name in names}
+
+
+def _parquet_value(value: Any) -> Any:
+    return None if value == {} else _without_nan(value)
 
 
 def _line(record: Record) -> bytes:

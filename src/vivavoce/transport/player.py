@@ -254,6 +254,7 @@ class Player:
             tail = self._repair()
             pcm = self._decoder.decode(payload.data)[-self._samples(choice.ticks) :]
             if tail is not None:
+                tail = tail[: len(pcm)]  # a packet may be as short as 2.5 ms
                 fade = (np.arange(len(tail), dtype=np.float32) + 0.5) / len(tail)
                 pcm[: len(tail)] = (1 - fade) * tail + fade * pcm[: len(tail)]
             self._paused = len(payload.data) <= DTX_BYTES

@@ -1,0 +1,56 @@
+# make demo    hear and see one call over a bad network, plain and protected
+# make test    everything that CI checks
+# make fuzz    the parsers of network bytes under a coverage-guided fuzzer, MINUTES long
+# make table   the table of README.md from the corpora in DATA
+PYTHON ?= python3.11
+MINUTES ?= 10
+DATA ?= $(VIVAVOCE_DATA)
+
+BIN := .venv/bin
+SOURCES := pyproject.toml CMakeLists.txt $(shell find core bindings src -type f -not -name '*.pyc' -not -name '*.so')
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint tests/constraints.txt
+
+.PHONY: demo test lint native fuzz table clean
+
+demo: .venv/demo-ready
+	@mkdir -p demo
+	@$(BIN)/vivavoce call tests/data/speech-16k.flac demo/call.wav --loss tests/data/loss-modelled-20pct.txt \
+	    --bitrate 48000 --protect lbrr+red:2 --report demo --force
+	@echo
+	@echo "Sound:     demo/original.wav demo/unprotected.wav demo/protected.wav"
+	@echo "Pictures:  demo/original.png demo/unprotected.png demo/protected.png"
+	@echo "Report:    demo/index.html (open it in a browser: all of the above, and what it cost and saved)"
+
+test: .venv/test-ready lint native
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: .venv/test-ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+native: .venv/test-ready
+	$(BIN)/cmake -S . -B build/native -G Ninja -D VIVAVOCE_TESTS=ON -D CMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) \
+	    -D CMAKE_INSTALL_PREFIX=build/native/install
+	$(BIN)/cmake --build build/native
+	$(BIN)/ctest --test-dir build/native --output-on-failure
+
+fuzz: .venv/test-ready
+	$(BIN)/python fuzz/fuzz_parsers.py all --minutes $(MINUTES)
+
+table: .venv/demo-ready
+	sh recipes/call-table.sh $(BIN)/vivavoce "$(DATA)"
+
+clean:
+	rm -rf .venv build demo
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/demo-ready: .venv/bin/pip tests/constraints.txt $(SOURCES)
+	$(PIP) '.[opus,evaluate]'
+	@touch $@
+
+.venv/test-ready: .venv/demo-ready
+	$(PIP) '.[opus,evaluate,dev]'
+	@touch $@
