@@ -1,4 +1,4 @@
-"""What the processes of tests/core/test_threads.py run: children import it by name, which a test module does not allow."""
+"""What the processes of tests/core/test_threads.py run: children must import it by name, as no test module allows."""
 
 import numpy as np
 

@@ -50,7 +50,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = app(standalone_mode=False)
-    except KeyboardInterrupt:
+        if status == 130:  # how newer releases of typer report an interruption
+            raise KeyboardInterrupt
+    except (KeyboardInterrupt, typer.Abort):
         status = _complain("interrupted", 1)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; the interpreter must not complain about that at exit

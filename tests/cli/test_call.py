@@ -1,0 +1,135 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+SPEECH = Path(__file__).parents[1] / "data" / "speech-16k.flac"
+TRACE = Path(__file__).parents[1] / "data" / "loss-modelled-20pct.txt"
+
+
+def run(*arguments, stdin=None, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "vivavoce", *map(str, arguments)], input=stdin, capture_output=True, cwd=cwd, timeout=120
+    )
+
+
+def test_json_is_one_line_with_everything(tmp_path):
+    done = run("call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, "--protect", "lbrr+red:2", "--bitrate", 48_000, "--json")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.decode().splitlines()
+    result = json.loads(line)
+    assert result["duration_s"] == 6.0
+    assert result["packets"] == 301
+    lost = [number == "1" for number in TRACE.read_text().split()][:301]
+    assert result["lost"] == sum(lost)
+    assert sum(result["slots"].values()) == 300
+    assert set(result["slots"]) == {"primary", "red", "lbrr", "plc"}
+    assert result["slots"]["primary"] == 300 - sum(lost[:300])
+    assert 40_000 < result["bitrate_bps"] < 50_000
+    assert result["expected_loss_pct"] == pytest.approx(23.1, abs=0.1)
+    assert result["protection"]["red"] > 0.95
+    assert result["protection"]["lbrr"] > 0.5
+    assert result["playout_delay_ms"] == 100
+    assert set(result["cpu_seconds_per_second"]) == {"encode", "network", "receive", "playout"}
+    assert result["codec"].startswith("libopus")
+    assert "delay_changes" not in result
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_the_output_is_a_wav_as_long_as_the_input(tmp_path, rate):
+    done = run("call", SPEECH, tmp_path / "out.wav", "--sample-rate", rate)
+    assert done.returncode == 0, done.stderr
+    info = soundfile.info(tmp_path / "out.wav")
+    assert (info.samplerate, info.channels, info.subtype, info.frames) == (rate, 1, "PCM_16", 6 * rate)
+    assert b"packets" in done.stdout
+
+
+def test_pipes_and_any_format(tmp_path):
+    speech, rate = soundfile.read(SPEECH, dtype="float32")
+    soundfile.write(tmp_path / "in.ogg", np.stack([speech, speech], axis=1), rate)
+    done = run("call", "-", "-", "--loss", "10%", stdin=(tmp_path / "in.ogg").read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout[:4] == b"RIFF"
+    assert b"packets" in done.stderr
+
+
+def test_an_adaptive_delay_lists_its_changes(tmp_path):
+    done = run("call", SPEECH, tmp_path / "out.wav", "--jitter", 40, "--playout-delay", "adaptive", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["delay_changes"]) > 1
+
+
+def test_a_protection_that_never_occurred_is_a_warning(tmp_path):
+    done = run("call", SPEECH, tmp_path / "out.wav", "--protect", "lbrr", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["protection"] == {"lbrr": 0.0}
+    assert b"warning: no packet carried lbrr" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_the_report_stands_beside_the_sound(tmp_path):
+    done = run("call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, "--protect", "red:1", "--report", tmp_path / "report")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert {"index.html", "original.wav", "unprotected.wav", "protected.wav", "protected.png"} <= names
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "PESQ" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        pytest.param(["{speech}"], 2, "OUTPUT", id="no output"),
+        pytest.param(["{speech}", "{out}", "--nonsense"], 2, "--nonsense", id="unknown option"),
+        pytest.param(["{speech}", "{out}", "--bitrate", "fast"], 2, "--bitrate", id="rate in words"),
+        pytest.param(["{speech}", "{out}", "--bitrate", "5000"], 2, "5000", id="rate too low"),
+        pytest.param(["{speech}", "{out}", "--loss", "200%"], 2, "200%", id="loss above one"),
+        pytest.param(["{speech}", "{out}", "--loss", "nothing.txt"], 2, "nothing.txt", id="no such trace"),
+        pytest.param(["{speech}", "{out}", "--loss", "{text}"], 1, "line 2", id="trace with words in it"),
+        pytest.param(["{speech}", "{out}", "--protect", "prayer"], 2, "prayer", id="protection"),
+        pytest.param(["{speech}", "{out}", "--conceal", "magic"], 2, "magic", id="concealer"),
+        pytest.param(["{speech}", "{out}", "--playout-delay", "soon"], 2, "soon", id="delay in words"),
+        pytest.param(["{speech}", "{out}", "--playout-delay=-5"], 2, "-5", id="delay below zero"),
+        pytest.param(["{speech}", "{out}", "--sample-rate", "44100"], 2, "44100", id="rate"),
+        pytest.param(["{speech}", "{out}", "--expect-loss", "120"], 2, "120", id="expected loss"),
+        pytest.param(["{speech}", "-", "--json"], 2, "stdout", id="two results on one stream"),
+        pytest.param(["none.wav", "{out}"], 1, "none.wav", id="no such input"),
+        pytest.param(["{text}", "{out}"], 1, "no sound file", id="input is text"),
+        pytest.param(["{speech}", "{text}"], 1, "--force", id="output exists"),
+        pytest.param(["{speech}", "nowhere/out.wav"], 1, "nowhere", id="no such folder"),
+        pytest.param(["{speech}", "/dev/full", "--force"], 1, "No space left", id="disk full"),
+        pytest.param(["-", "{out}"], 1, "empty", id="empty pipe"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_leaves_nothing(tmp_path, arguments, status, says):
+    text = tmp_path / "text.txt"
+    text.write_text("0\nhello\n")
+    places = {"speech": SPEECH, "out": tmp_path / "out.wav", "text": text}
+    done = run("call", *(argument.format(**places) for argument in arguments), stdin=b"", cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"vivavoce: ")
+    assert done.stderr.count(b"\n") == 1
+    assert says in done.stderr.decode()
+    assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
+    assert text.read_text() == "0\nhello\n"
+
+
+def test_interruption_leaves_nothing(tmp_path):
+    """SIGTERM while the call runs: an hour of input takes long enough to be caught."""
+    long = np.tile(soundfile.read(SPEECH, dtype="float32")[0], 200)
+    soundfile.write(tmp_path / "long.wav", long, 16_000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vivavoce", "call", tmp_path / "long.wav", tmp_path / "out.wav"], stderr=subprocess.PIPE
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(2.5)
+    process.terminate()
+    assert process.wait(30) == 1
+    assert process.stderr.read() == b"vivavoce: interrupted\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.wav"]
