@@ -82,7 +82,9 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         read_audio(tmp_path / "none.wav")
 
 
-@pytest.mark.parametrize(("count", "from_rate", "to_rate"), [(1, 48_000, 16_000), (7, 8_000, 48_000), (999, 44_100, 16_000)])
+@pytest.mark.parametrize(
+    ("count", "from_rate", "to_rate"), [(1, 48_000, 16_000), (7, 8_000, 48_000), (999, 44_100, 16_000)]
+)
 def test_resampled_length_is_the_nearest(count, from_rate, to_rate):
     resampled = resample(np.ones(count, np.float32), from_rate, to_rate)
     assert len(resampled) == max(1, round(count * to_rate / from_rate))
@@ -141,9 +143,7 @@ def test_a_full_disk_says_which_file():
 
 
 def test_pipes():
-    program = (
-        "from vivavoce.audio import read_audio, write_wav\nsamples, rate = read_audio('-')\nwrite_wav('-', samples, rate)"
-    )
+    program = "from vivavoce import audio; audio.write_wav('-', *audio.read_audio('-'))"
     sent = wav_bytes(tone(16_000), 16_000)
     done = subprocess.run([sys.executable, "-c", program], input=sent, capture_output=True, check=True)
     before, _ = soundfile.read(io.BytesIO(sent))

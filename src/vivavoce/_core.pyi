@@ -5,7 +5,6 @@ The real-time core of vivavoce, as thin as a binding can be. Arrays must have th
 import numpy
 import numpy.typing
 
-
 def abi_version() -> int:
     """VV_ABI_VERSION of vivavoce.h."""
 

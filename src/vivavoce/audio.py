@@ -180,7 +180,7 @@ def _decode(path: str | Path, data: bytes) -> tuple[np.ndarray, int]:
 def _decode_with_av(data: bytes) -> tuple[np.ndarray, int]:
     import av
 
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         stream = container.streams.audio[0]
         to_float = av.AudioResampler(format="fltp")
         frames = [part for frame in container.decode(stream) for part in to_float.resample(frame)]

@@ -18,7 +18,9 @@ def run(*arguments, stdin=None, cwd=None):
 
 
 def test_json_is_one_line_with_everything(tmp_path):
-    done = run("call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, "--protect", "lbrr+red:2", "--bitrate", 48_000, "--json")
+    done = run(
+        "call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, "--protect", "lbrr+red:2", "--bitrate", 48_000, "--json"
+    )
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.decode().splitlines()
     result = json.loads(line)
@@ -73,7 +75,9 @@ def test_a_protection_that_never_occurred_is_a_warning(tmp_path):
 
 
 def test_the_report_stands_beside_the_sound(tmp_path):
-    done = run("call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, "--protect", "red:1", "--report", tmp_path / "report")
+    done = run(
+        "call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, "--protect", "red:1", "--report", tmp_path / "report"
+    )
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert {"index.html", "original.wav", "unprotected.wav", "protected.wav", "protected.png"} <= names

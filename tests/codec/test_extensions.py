@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parser_limits import assert_cheap
 
+from parser_limits import assert_cheap
 from vivavoce.codec.extensions import (
     MAX_EXTENSIONS,
     Extension,

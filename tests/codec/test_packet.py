@@ -4,8 +4,8 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parser_limits import assert_cheap
 
+from parser_limits import assert_cheap
 from vivavoce.codec.packet import OpusPacket, has_lbrr, packet_samples
 from vivavoce.errors import PacketError
 

@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parser_limits import assert_cheap, assert_read_or_refused, mutations
 
+from parser_limits import assert_cheap, assert_read_or_refused, mutations
 from vivavoce.errors import PacketError
 from vivavoce.redundancy.red import MAX_BLOCKS, RedBlock, RedHistory, RedPacket
 

@@ -33,7 +33,7 @@ def packets(
     bitrate_bps: int = 32_000,
     pause: bool = False,
 ) -> tuple[tuple[int, bytes], ...]:
-    """(index of the frame, datagram) of each packet sent; sequence and timestamp wrap early. `pause` mutes the middle."""
+    """(frame, datagram) of each packet sent; sequence and timestamp wrap early. `pause` mutes the middle."""
     sender = Sender(
         sample_rate=16_000,
         frame_ms=frame_ms,

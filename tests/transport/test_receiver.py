@@ -60,7 +60,9 @@ def test_a_slow_first_packet_does_not_move_the_timeline():
         pytest.param("none", (50,), {"primary": 149, "plc": 1}, id="nothing helps"),
         pytest.param("red:1", (50,), {"primary": 149, "red": 1}, id="a copy at distance 1"),
         pytest.param("red:2", (50, 51), {"primary": 148, "red": 2}, id="copies at distance 2 bridge two"),
-        pytest.param("red:1", (50, 51), {"primary": 148, "red": 1, "plc": 1}, id="distance 1 saves the last of a burst"),
+        pytest.param(
+            "red:1", (50, 51), {"primary": 148, "red": 1, "plc": 1}, id="distance 1 saves the last of a burst"
+        ),
         pytest.param("red:1,2", (50, 51), {"primary": 148, "red": 2}, id="both distances"),
         pytest.param("lbrr", (50,), {"primary": 149, "lbrr": 1}, id="LBRR"),
         pytest.param("lbrr", (50, 51), {"primary": 148, "lbrr": 1, "plc": 1}, id="LBRR saves the last of a burst"),
@@ -115,7 +117,9 @@ def test_reordering_and_duplication_cost_nothing_within_the_delay():
 
 def test_a_late_packet_is_discarded_and_repairs_the_decoder():
     """After a gap whose packet came too late to be heard, the next slots are those of a call without loss."""
-    stream = packets(bitrate_bps=16_000)  # at a low rate SILK leans on its past, so that a wrong state is heard for long
+    stream = packets(
+        bitrate_bps=16_000
+    )  # at a low rate SILK leans on its past, so that a wrong state is heard for long
     clean = play(Receiver(RATE), on_time(stream), 3.1)
 
     def error_after_gap(late):
@@ -282,7 +286,9 @@ def test_an_adaptive_delay_shrinks_when_the_network_is_fast():
 def test_a_clock_that_is_off_for_an_hour_stays_within_a_packet_of_the_target(ppm):
     """An utterance again and again, in 60-ms packets; each minute's waiting time is read from the statistics."""
     frame_s = 0.06
-    stream = [RtpPacket.parse(datagram).payload for _, datagram in packets(seconds=5.5, frame_ms=60, bitrate_bps=16_000)]
+    stream = [
+        RtpPacket.parse(datagram).payload for _, datagram in packets(seconds=5.5, frame_ms=60, bitrate_bps=16_000)
+    ]
     receiver = Receiver(8_000, playout_delay_ms=140)
     pulled, waited, emitted, waiting_ms = 0, 0.0, 0, []
     for index in range(60_000):
@@ -370,7 +376,12 @@ def test_absurd_requests_are_refused(samples):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"playout_delay_ms": -1}, {"playout_delay_ms": float("nan")}, {"conceal": "magic"}, {"payload_types": {1: "pcmu"}}],
+    [
+        {"playout_delay_ms": -1},
+        {"playout_delay_ms": float("nan")},
+        {"conceal": "magic"},
+        {"payload_types": {1: "pcmu"}},
+    ],
     ids=["negative", "nan", "concealer", "payload"],
 )
 def test_wrong_settings_are_refused(arguments):
@@ -394,7 +405,7 @@ def test_receive_and_playout_may_run_in_two_threads():
     for time, datagram in stream:
         receiver.receive(datagram, time)
         arrived.release()
-        receiver.stats  # noqa: B018 - read while the other thread writes
+        receiver.stats
     puller.join()
     assert sum(map(len, played)) == 560 * 160
     assert np.isfinite(np.concatenate(played)).all()

@@ -3,8 +3,8 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parser_limits import assert_read_or_refused, attempt
 
+from parser_limits import assert_read_or_refused, attempt
 from vivavoce.transport.sdp import AudioDescription
 
 payload_types = st.lists(st.integers(0, 127), min_size=2, max_size=2, unique=True)

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -88,7 +90,7 @@ def test_a_pause_sends_its_marker_and_then_next_to_nothing():
     packets = [RtpPacket.parse(datagram) for datagrams in sent for datagram in datagrams]
     numbers = [packet.sequence_number for packet in packets]
     assert numbers == [(65_534 + count) % 2**16 for count in range(len(packets))]
-    steps = {(b.timestamp - a.timestamp) % 2**32 // 960 for a, b in zip(packets, packets[1:], strict=False)}
+    steps = {(b.timestamp - a.timestamp) % 2**32 // 960 for a, b in itertools.pairwise(packets)}
     assert max(steps) > 5
     assert any(len(packet.payload) <= 2 for packet in packets)
     resumed = [packet for packet in packets[1:] if packet.marker]

@@ -1,7 +1,7 @@
 """The `vivavoce` command: one file per verb.
 
-Results go to stdout, progress and warnings to stderr. Whatever goes wrong is one line on stderr: exit status 2 for wrong
-usage, 1 for a failure.
+Results go to stdout, progress and warnings to stderr. Whatever goes wrong is one line on stderr, with exit status 2 for
+wrong usage and 1 for a failure.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, _ClickException):
             raise
-        status = _complain(error.format_message(), getattr(error, "exit_code", 2))
+        status = _complain(getattr(error, "format_message", error.__str__)(), getattr(error, "exit_code", 2))
     sys.exit(status or 0)
 
 

@@ -24,7 +24,9 @@ def call(
     jitter: Annotated[float, typer.Option(help="Mean delay on the way, in ms.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of losses and jitter.", min=0)] = 0,
     bitrate: Annotated[float, typer.Option(help="All RTP payload, in b/s.")] = 32_000,
-    expect_loss: Annotated[str, typer.Option(help="Loss in % the encoder prepares for; auto: that of --loss.")] = "auto",
+    expect_loss: Annotated[
+        str, typer.Option(help="Loss in % the encoder prepares for; auto: that of --loss.")
+    ] = "auto",
     protect: Annotated[str, typer.Option(help=PROTECT_HELP)] = "none",
     conceal: Annotated[str, typer.Option(help="opus, silence or repeat.")] = "opus",
     playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = "100",
@@ -119,7 +121,9 @@ def _write_report(
     from vivavoce.transport.call import simulate_call, unprotected
 
     plain = simulate_call(samples, unprotected(settings))
-    at_metric_rate = [resample(x, settings.sample_rate, METRIC_SAMPLE_RATE) for x in (samples, plain.samples, result.samples)]
+    at_metric_rate = [
+        resample(x, settings.sample_rate, METRIC_SAMPLE_RATE) for x in (samples, plain.samples, result.samples)
+    ]
     reference, *heard = at_metric_rate
     scores: dict[str, dict[str, float]] = {}
     try:

@@ -1,8 +1,8 @@
 """A whole call in one process, on a virtual clock: exact, repeatable, faster than real time.
 
-The same `Sender` and `Receiver` as over sockets. A slot is captured, encoded when it is complete, sent through a `Network`,
-and played `playout_delay_ms` after the capture of its first sample; the constant delay is then taken off, so that input
-and output lie above each other.
+The same `Sender` and `Receiver` as over sockets. A slot is captured, encoded when it is complete, sent through a
+`Network`, and played `playout_delay_ms` after the capture of its first sample; the constant delay is then taken off, so
+that input and output lie above each other.
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ class _Gap:
 class Player:
     """Turns buffered payloads into an endless signal.
 
-    `note_late` and `note_sequence` are called by the receiving thread, `pull` by the playing one; both sides hold `lock`
-    while they touch what is shared, and decoding happens outside of it.
+    The receiving thread calls `note_late` and `note_sequence`, the playing one `pull`. Both hold `lock` while they touch
+    what is shared; decoding happens outside of it.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Player:
         self._begun, self._playing = True, False
 
     def note_late(self, payload: Payload) -> bool:
-        """Keep a payload whose time is over, if it can still repair the decoder. Returns whether its slot was concealed."""
+        """Keep a payload whose time is over if its slot was concealed (True): it can still repair the decoder."""
         gap = self._gap
         if gap is None or payload.timestamp < gap.start or payload.timestamp in gap.late:
             return False
@@ -130,7 +130,7 @@ class Player:
         return True
 
     def note_sequence(self, sequence: int, timestamp: int) -> None:
-        """A primary arrived. If it follows the last one played without a gap in sequence, the pause was the sender's."""
+        """A primary arrived; if it follows the last one played without a gap in sequence, the sender had paused."""
         gap = self._gap
         if gap is None or gap.sequence_before is None or sequence != gap.sequence_before + 1 or timestamp < gap.start:
             return

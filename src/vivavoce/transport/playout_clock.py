@@ -1,8 +1,8 @@
 """When a slot is due: the map from the sender's RTP clock to the receiver's own, and the playout delay on top of it.
 
-The fastest packets of the last ten seconds show where the sender's clock stands (their queueing delay is nearest to zero),
-which also follows clocks that run apart. The delay is fixed, or adaptive: a quantile of how late payloads became usable,
-where a payload recovered from a later packet counts with that packet's arrival, so that redundancy that is needed is
+The fastest packets of the last ten seconds show where the sender's clock stands (their queueing delay is nearest to
+zero), which also follows clocks that run apart. The delay is fixed, or adaptive: a quantile of how late payloads became
+usable, where one recovered from a later packet counts with that packet's arrival, so that redundancy that is needed is
 waited for.
 """
 

@@ -1,4 +1,4 @@
-"""What a sender adds so that a lost packet can be recovered, as a user names it: `none`, `lbrr`, `red:1,2`, `lbrr+red:2`."""
+"""What a sender adds against loss, as a user names it: `none`, `lbrr`, `red:1,2`, `lbrr+red:2`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Protection:
             elif name == "red" and not red:
                 red = _distances(argument if ":" in part else "1", text)
             else:
-                raise ValueError(f"protection {text!r}: expected none, lbrr, red:1, red:1,2, lbrr+red:2 ..., got {part!r}")
+                raise ValueError(f"protection {text!r}: expected none, lbrr, red:1,2, lbrr+red:2 ..., got {part!r}")
         return cls(lbrr, red)
 
     @property

@@ -1,10 +1,11 @@
 """The receiving end of a call, without I/O: datagrams in whenever they arrive, samples out whenever they are asked for.
 
 `receive` and `playout` may run in two threads. No thread, socket or clock lives in here: the caller passes the time, on
-any steady clock, and always gets the samples he asked for. Whatever arrives, nothing is raised and memory stays bounded.
+any steady clock, and always gets the samples he asked for. Nothing that arrives raises an error or grows memory without
+bound.
 
-Sources follow RFC 3550 (sequence checks of appendix A.1, a new SSRC after two packets in sequence), payloads RFC 7587 and
-RFC 2198.
+Sources follow RFC 3550 (sequence checks of appendix A.1, a new SSRC after two packets in sequence), payloads RFC 7587
+and RFC 2198.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ class Receiver:
             taken as the arrival of the fastest recent packet, less its duration.
         conceal: "opus", "silence" or "repeat"; or a `Concealer`.
         payload_types: RTP payload type to "opus" or "red".
-        anchor: (RTP timestamp, seconds): when that timestamp was captured on the clock of `arrival_time` and `now`, where
-            both ends share one (a simulation, or RTCP over synchronised clocks). Playout begins there even if the first
-            packets are lost.
+        anchor: (RTP timestamp, seconds): when that timestamp was captured, on the clock of `arrival_time` and `now`;
+            for two ends that share one (a simulation, or RTCP over synchronised clocks). Playout begins there even if
+            the first packets are lost.
         ssrc: Of this receiver's own reports; drawn at random by default.
 
     Raises:
@@ -96,9 +97,7 @@ class Receiver:
     def stats(self) -> ReceiverStats:
         """A snapshot of the counters."""
         with self._lock:
-            return replace(
-                self._stats, slot_ticks=self._stats.slot_ticks.copy(), reasons=self._stats.reasons.copy()
-            )
+            return replace(self._stats, slot_ticks=self._stats.slot_ticks.copy(), reasons=self._stats.reasons.copy())
 
     @property
     def playout_delay_ms(self) -> float:
@@ -174,7 +173,7 @@ class Receiver:
         return self._player.pull(samples, now)
 
     def report(self, now: float) -> bytes:
-        """Receiver report with extended report (RFC 3550 section 6.4.2, RFC 3611 section 4.7), for the peer's RTCP port.
+        """Receiver report and extended report (RFC 3550 section 6.4.2, RFC 3611 section 4.7) for the peer.
 
         Args:
             now: Seconds on the clock of `arrival_time`.
@@ -210,7 +209,7 @@ class Receiver:
             return
         self._stats.packets_received += 1
         self._stats.packets_lost = self._lost_before + source.lost
-        self._place(packet, sequence, arrival)
+        self._place(source, packet, sequence, arrival)
 
     def _succeeds_pending(self, packet: RtpPacket) -> bool:
         if self._pending is None:
@@ -231,7 +230,7 @@ class Receiver:
         self._accept(first, arrival)
 
     def _rebase(self, packet: RtpPacket, arrival: float) -> None:
-        """Join this packet's clock to the one being played: it continues, on the grid, where the network's delay puts it."""
+        """Join this packet's clock to the one being played, on its grid, where the network's delay puts it."""
         self._newest = packet.timestamp
         self._jumps = 0
         self._late_since = None
@@ -243,7 +242,7 @@ class Receiver:
         place = position + math.ceil((place - position) / SLOT_TICKS) * SLOT_TICKS
         self._offset = place - packet.timestamp
 
-    def _place(self, packet: RtpPacket, sequence: int, arrival: float) -> None:
+    def _place(self, source: Source, packet: RtpPacket, sequence: int, arrival: float) -> None:
         """Find the packet's time and store what it carries."""
         extended = packet.timestamp if self._newest is None else unwrap(packet.timestamp, self._newest, 32)
         if self._clock.running:
@@ -259,8 +258,8 @@ class Receiver:
             else:
                 self._jumps = 0
         self._newest = extended if self._newest is None else max(self._newest, extended)
-        self._source.arrived(arrival, extended / OPUS_CLOCK_HZ)
-        self._stats.jitter = self._source.jitter_s
+        source.arrived(arrival, extended / OPUS_CLOCK_HZ)
+        self._stats.jitter = source.jitter_s
         timestamp = extended + self._offset
         self._player.ended_at = None
         if self._payload_types[packet.payload_type] == "opus":
@@ -310,7 +309,8 @@ class Receiver:
             self._stats.fec_packets_discarded += 1
             return
         self._stats.packets_discarded += 1
-        self._source.discard(payload.sequence)
+        if self._source is not None:
+            self._source.discard(payload.sequence)
         if self._late_since is None:
             self._late_since = arrival
         elif arrival - self._late_since > LATE_RUN_S and not self._clock.anchored:
@@ -327,7 +327,11 @@ class Receiver:
                     continue
                 if isinstance(packet, rtcp.SenderReport) and packet.ssrc == self._source.ssrc:
                     self._last_report = (compact_ntp(packet.ntp_timestamp), arrival)
-                elif isinstance(packet, rtcp.Goodbye) and self._source.ssrc in packet.sources and self._newest is not None:
+                elif (
+                    isinstance(packet, rtcp.Goodbye)
+                    and self._source.ssrc in packet.sources
+                    and self._newest is not None
+                ):
                     self._player.ended_at = self._newest + self._offset + SLOT_TICKS
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vivavoce.codec.opus import OpusEncoder
+from vivavoce.codec.opus import Bandwidth, OpusEncoder
 from vivavoce.codec.packet import has_lbrr
 from vivavoce.errors import PacketError
 from vivavoce.redundancy.red import RedHistory
@@ -82,7 +82,7 @@ class Sender:
         expected_loss_pct: float | None = None,
         dtx: bool = False,
         vbr: bool = True,
-        bandwidth: str | None = None,
+        bandwidth: Bandwidth | None = None,
         complexity: int = 10,
         red_bitrate_bps: float | None = None,
         payload_type: int = OPUS_PAYLOAD_TYPE,
@@ -101,7 +101,7 @@ class Sender:
         self._red_bitrate_bps = red_bitrate_bps
         self._follows_reports = expected_loss_pct is None
         self._payload_type, self._red_payload_type = payload_type, red_payload_type
-        # below 2**15, so that a receiver without roll-over history is not confused at the start (RFC 3711 section 3.3.1)
+        # below 2**15, so that no receiver misjudges an early roll-over (RFC 3711 section 3.3.1)
         self._sequence_number = secrets.randbits(15) if sequence_number is None else sequence_number
         self._timestamp = secrets.randbits(32) if timestamp is None else timestamp
         self._cname = cname
@@ -256,7 +256,7 @@ class Sender:
         return packet
 
     def _opus_bitrate(self, bitrate_bps: float) -> float:
-        """What is left for the primary encoding after RED headers and copies (RFC 2198 section 3: 4 octets a copy, 1)."""
+        """What is left for the primary after RED headers (RFC 2198 section 3: 4 bytes a copy, 1 more) and copies."""
         copies = len(self.protection.red)
         rate = float(bitrate_bps)
         if copies:

@@ -1,4 +1,4 @@
-"""One synchronisation source as its receiver sees it: which packets are valid, lost, repeated, and how much they jitter.
+"""One synchronisation source as its receiver sees it: which packets are valid, lost, repeated; how much they jitter.
 
 The sequence-number checks of RFC 3550 appendix A.1, the loss counts of A.3 and the jitter of A.8.
 """

@@ -1,7 +1,7 @@
 """Shortening and lengthening a few milliseconds of sound without a click.
 
-Overlap-add at the lag where the sound resembles itself most (WSOLA: Verhelst and Roelands, ICASSP 1993), on one slot at a
-time: what a receiver needs when its delay has to change by less than a packet.
+Overlap-add at the lag where the sound resembles itself most (WSOLA: Verhelst and Roelands, ICASSP 1993), on one slot at
+a time: what a receiver needs when its delay has to change by less than a packet.
 """
 
 from __future__ import annotations

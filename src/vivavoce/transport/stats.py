@@ -12,9 +12,9 @@ SLOT_TICKS = 960  # 20 ms of the 48-kHz clock: the unit in which sources are cou
 class ReceiverStats:
     """Counters since creation. Samples count at the receiver's sample rate, times are in seconds.
 
-    Of W3C's names those below have W3C's meaning; the others say what is counted here. Samples that RED or LBRR recovered
-    are not concealed: they were received. `fec_packets_received` counts copies (RED blocks, and packets that carried
-    LBRR), `fec_packets_discarded` RED blocks whose time was already covered or over.
+    Names that W3C has mean what W3C says; the others say what they count. Samples that RED or LBRR recovered are not
+    concealed: they were received. `fec_packets_received` counts copies (RED blocks, and packets that carried LBRR),
+    `fec_packets_discarded` RED blocks whose time was already covered or over.
 
     Attributes:
         slot_ticks: 48-kHz ticks played per source: primary, red, lbrr, plc, dtx.
