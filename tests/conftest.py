@@ -82,7 +82,13 @@ class Command:
     def start(self, *arguments, **options):
         process = subprocess.Popen(
             [str(argument) for argument in arguments],
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, "text": True, **options},
+            **{
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                "stdin": subprocess.DEVNULL,
+                "text": True,
+                **options,
+            },
         )
         self._started.append(process)
         return process

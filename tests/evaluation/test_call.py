@@ -12,12 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from vivavoce.errors import VivavoceError
 from vivavoce.evaluation import call
 from vivavoce.evaluation.call import CallGrid, Configuration, NamedLoss, run_calls
 from vivavoce.evaluation.clips import Clip
 from vivavoce.evaluation.results import ResultFile
-from vivavoce.evaluation.workers import workers
 from vivavoce.transport.loss import Bernoulli, RecordedTrace
 from vivavoce.transport.protection import Protection
 
@@ -157,21 +155,6 @@ def test_nothing_to_run_is_refused(calls, empty):
     arguments = {"configurations": CONFIGURATIONS, "losses": [NamedLoss("20%", Bernoulli(0.2))], **empty}
     with pytest.raises(ValueError, match="at least one configuration, one loss and one clip"):
         run_calls(CallGrid(**arguments), CLIPS, ResultFile())
-
-
-def test_a_worker_that_dies_is_a_clear_error():
-    with pytest.raises(VivavoceError, match="a worker process died"), workers(2) as work:
-        list(work(os._exit, [3]))
-
-
-def test_an_error_in_a_worker_comes_back():
-    with pytest.raises(ValueError, match="invalid literal"), workers(2) as work:
-        list(work(int, ["1", "one"]))
-
-
-def test_no_workers_are_refused():
-    with pytest.raises(ValueError, match="jobs must be at least 1"), workers(0):
-        pass
 
 
 def measured(path):

@@ -37,7 +37,7 @@ def receive(
     sdp: Annotated[Path | None, typer.Option(help="Take port and payload types from this description.")] = None,
     duration: Annotated[float, typer.Option(help="End after so many seconds.")] = math.inf,
     idle: Annotated[float, typer.Option(help="End after so many seconds without a packet, once there was one.")] = 5.0,
-    playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = "100",
+    playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = "adaptive",
     loss: Annotated[str | None, typer.Option(help="Drop what arrives. " + LOSS_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Of --loss.", min=0)] = 0,
     conceal: Annotated[str, typer.Option(help="opus, silence or repeat.")] = "opus",
@@ -60,9 +60,10 @@ def receive(
         if not seconds > 0:
             raise ValueError(f"{option} must be above 0, got {seconds}")
     place = _Place.chosen(listen, sdp, rtcp_mux=rtcp_mux, opus=payload_type, red=red_payload_type)
+    delay_ms = read_number_or("adaptive", "--playout-delay", playout_delay)
     receiver = Receiver(
         sample_rate,
-        playout_delay_ms=read_number_or("adaptive", "--playout-delay", playout_delay),
+        playout_delay_ms=delay_ms,
         conceal=conceal,
         payload_types=place.payload_types,
     )
@@ -77,7 +78,7 @@ def receive(
             session.record(sys.stdout.buffer)
         else:
             write_whole(target, session.record)
-    summary = _summary(session, sample_rate)
+    summary = _summary(session, sample_rate, adaptive=delay_ms is None)
     if as_json:
         print(json.dumps(summary))
     else:
@@ -245,7 +246,7 @@ class _Session:
             pass  # the next report may get through; and a peer on port 65535 has no neighbour
 
 
-def _summary(session: _Session, sample_rate: int) -> dict[str, object]:
+def _summary(session: _Session, sample_rate: int, *, adaptive: bool) -> dict[str, object]:
     receiver = session.receiver
     summary: dict[str, object] = {
         "duration_s": round(session.samples / sample_rate, 3),
@@ -253,7 +254,9 @@ def _summary(session: _Session, sample_rate: int) -> dict[str, object]:
         "ended_by": session.ended_by,
         "injected": {"packets": len(session.network.lost), "lost": sum(session.network.lost)},
         "playout_delay_ms": round(receiver.playout_delay_ms, 3),
-        "delay_changes": [[round(time, 3), round(delay, 1)] for time, delay in receiver.delay_changes],
         "models": [],
     }
+    if adaptive:
+        changes = receiver.delay_changes
+        summary["delay_changes"] = [[round(time - changes[0][0], 3), round(delay, 1)] for time, delay in changes]
     return session.stats.as_dict() | summary

@@ -108,6 +108,11 @@ class Player:
         self._strayed_since: float | None = None
         self._peak = 0.0
 
+    @property
+    def ended(self) -> bool:
+        """The sender said goodbye, and the last sample of what it sent has been handed out."""
+        return self.ended_at is not None and self.position >= self.ended_at and not len(self._pending)
+
     # -- called by the receiving thread, lock held --
 
     def has_played(self, end: int) -> bool:

@@ -37,6 +37,7 @@ PAYLOAD_TYPES = {OPUS_PAYLOAD_TYPE: "opus", RED_PAYLOAD_TYPE: "red"}
 MAX_COPIES = 40  # RED blocks looked at per packet, the newest: 400 ms of 10-ms packets
 EARLY_S, LATE_S = 3.0, 30.0  # a packet further from its time than this tells of another clock, not of the network
 CLOCK_JUMP_PACKETS = 3  # so many in a row before it is believed
+STRAGGLERS_S = 1.0  # after a goodbye: packets that it overtook; later ones mean that the sender goes on after all
 LATE_RUN_S = 1.0  # nothing but late packets for so long: the network's delay has changed for good
 MAX_PLAYOUT_SAMPLES = 1 << 22  # 87 s at 48 kHz: a larger request is a mistake
 
@@ -87,10 +88,12 @@ class Receiver:
         self._source: Source | None = None
         self._lost_before = 0  # by the sources before this one
         self._newest: int | None = start  # newest extended timestamp of the current source
+        self._newest_ticks = SLOT_TICKS  # how long that packet is
         self._offset = 0  # added to it: joins the clocks of successive sources into one
         self._pending: tuple[RtpPacket, float] | None = None  # the first packet of what may be a new sequence
         self._jumps = 0
         self._late_since: float | None = None
+        self._goodbye_at = 0.0  # when it arrived; without meaning before
         self._last_report: tuple[int, float] | None = None  # compact NTP time of the peer's last sender report, arrival
 
     @property
@@ -114,7 +117,7 @@ class Receiver:
     def ended(self) -> bool:
         """The sender said goodbye, and everything it sent has been played."""
         with self._lock:
-            return self._player.ended_at is not None and self._player.position >= self._player.ended_at
+            return self._player.ended
 
     def drain_slots(self) -> list[Slot]:
         """The slots played since the last call (at most the last 3,000), with their source and the reason for it."""
@@ -232,6 +235,7 @@ class Receiver:
     def _rebase(self, packet: RtpPacket, arrival: float) -> None:
         """Join this packet's clock to the one being played, on its grid, where the network's delay puts it."""
         self._newest = packet.timestamp
+        self._player.ended_at = None
         self._jumps = 0
         self._late_since = None
         if not self._clock.running:
@@ -261,7 +265,8 @@ class Receiver:
         source.arrived(arrival, extended / OPUS_CLOCK_HZ)
         self._stats.jitter = source.jitter_s
         timestamp = extended + self._offset
-        self._player.ended_at = None
+        if arrival - self._goodbye_at > STRAGGLERS_S:
+            self._player.ended_at = None
         if self._payload_types[packet.payload_type] == "opus":
             self._store(packet.payload, timestamp, "primary", sequence, arrival)
             return
@@ -288,6 +293,10 @@ class Receiver:
             return
         payload = Payload(timestamp, ticks, data, kind, arrival, sequence, lbrr)
         if sequence is not None:
+            if timestamp - self._offset == self._newest:
+                self._newest_ticks = ticks
+            if self._player.ended_at is not None:
+                self._player.ended_at = max(self._player.ended_at, timestamp + ticks)
             self._clock.arrived(timestamp, ticks, arrival)
             self._player.note_sequence(sequence, timestamp)
             self._stats.fec_packets_received += lbrr
@@ -332,7 +341,8 @@ class Receiver:
                     and self._source.ssrc in packet.sources
                     and self._newest is not None
                 ):
-                    self._player.ended_at = self._newest + self._offset + SLOT_TICKS
+                    self._player.ended_at = self._newest + self._offset + self._newest_ticks
+                    self._goodbye_at = arrival
 
 
 def _check_time(name: str, seconds: float) -> None:
