@@ -51,6 +51,14 @@ def test_who_goes_on_long_after_his_goodbye_is_heard():
     assert receiver.stats.slots["primary"] == 150
 
 
+@pytest.mark.parametrize("frame_ms", [10, 20, 60])
+def test_bursts_and_gaps_last_as_long_as_the_packets_that_were_sent(frame_ms):
+    receiver = Receiver(16_000)
+    play(receiver, on_time(packets(seconds=6.0, frame_ms=frame_ms), (10, 11, 12), frame_ms / 1000), until=6.2)
+    metrics = rtcp.parse_compound(receiver.report(6.2))[2].blocks[0]
+    assert metrics.burst_duration == 3 * frame_ms
+
+
 def gstreamer_pause(frames=200, pause=(50, 150)):
     """DTX as GStreamer's rtpopuspay has it: no packet of two bytes, only the noise every 420 ms, contiguous numbers."""
     encoder = OpusEncoder(16_000, bitrate_bps=24_000)

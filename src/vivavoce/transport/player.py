@@ -193,7 +193,8 @@ class Player:
             self._pending = self._pending[:0]
             if error > 0:  # whoever pulls has been away: go on where the sender is now
                 self.position += round(error * OPUS_CLOCK_HZ / SLOT_TICKS) * SLOT_TICKS
-                self._buffer.drop_before(self.position)
+                dropped = self._buffer.drop_before(self.position)
+                self._stats.packets_discarded += sum(payload.sequence is not None for payload in dropped)
                 error = time - self._clock.due(self.position)
         if not self._playing:
             wait = round(-error * self.sample_rate)

@@ -14,6 +14,8 @@ from vivavoce.transport.rtp import OPUS_CLOCK_HZ
 
 WINDOW_BLOCKS = 10  # of one second: long enough to see a fast packet, 2 ms of drift at 200 ppm
 BLOCK_S = 1.0
+FAST_S = 0.1  # a packet faster than all others by more than this is odd ...
+FAST_PACKETS = 3  # ... until so many in a row are: one forged timestamp must not move the call
 HISTORY = 500  # payloads that the adaptive delay looks back on: 10 s
 QUANTILE = 0.98  # one slot in fifty may come too late
 MARGIN_S = 0.005  # half a frame of scheduling noise
@@ -41,6 +43,7 @@ class PlayoutClock:
         self._blocks: deque[tuple[float, float]] = deque(maxlen=WINDOW_BLOCKS)  # (began, least transit)
         self._lateness: deque[float] = deque(maxlen=HISTORY)
         self._seen = 0
+        self._fast = 0
 
     @property
     def anchored(self) -> bool:
@@ -67,6 +70,9 @@ class PlayoutClock:
         if self._anchored:
             return
         transit = arrival - (timestamp + ticks) / OPUS_CLOCK_HZ
+        self._fast = self._fast + 1 if self._base is not None and transit < self._base - FAST_S else 0
+        if 0 < self._fast < FAST_PACKETS:
+            return
         if not self._blocks or not 0 <= arrival - self._blocks[-1][0] < BLOCK_S:
             self._blocks.append((arrival, transit))
         elif transit < self._blocks[-1][1]:
@@ -92,4 +98,4 @@ class PlayoutClock:
             self._blocks.clear()
             self._base = None
         self._lateness.clear()
-        self._seen = 0
+        self._seen = self._fast = 0

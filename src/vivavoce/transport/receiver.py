@@ -38,7 +38,7 @@ MAX_COPIES = 40  # RED blocks looked at per packet, the newest: 400 ms of 10-ms 
 EARLY_S, LATE_S = 3.0, 30.0  # a packet further from its time than this tells of another clock, not of the network
 CLOCK_JUMP_PACKETS = 3  # so many in a row before it is believed
 STRAGGLERS_S = 1.0  # after a goodbye: packets that it overtook; later ones mean that the sender goes on after all
-LATE_RUN_S = 1.0  # nothing but late packets for so long: the network's delay has changed for good
+LATE_RUN_S = 0.4  # nothing but late packets for so long: no burst after a stall, the delay has changed for good
 MAX_PLAYOUT_SAMPLES = 1 << 22  # 87 s at 48 kHz: a larger request is a mistake
 
 
@@ -183,7 +183,8 @@ class Receiver:
         """
         _check_time("now", now)
         with self._lock:
-            return reception_report(self._ssrc, self._source, self._last_report, self._clock.delay_s, now)
+            packet_s = self._newest_ticks / OPUS_CLOCK_HZ
+            return reception_report(self._ssrc, self._source, self._last_report, self._clock.delay_s, packet_s, now)
 
     # -- everything below runs with the lock held --
 
@@ -307,6 +308,7 @@ class Receiver:
         fresh = self._buffer.at(timestamp) is None
         if not self._buffer.insert(payload):
             self._stats.fec_packets_discarded += kind == "red"
+            self._stats.packets_discarded += kind == "primary"  # another of the same time, or too far ahead to be held
         elif fresh:
             self._clock.usable(timestamp, arrival)
 

@@ -10,11 +10,14 @@ from vivavoce.transport.rtcp_xr import VoipMetrics
 from vivavoce.transport.rtp import OPUS_CLOCK_HZ
 from vivavoce.transport.source import Source
 
-PACKET_MS = 20.0
-
 
 def reception_report(
-    ssrc: int, source: Source | None, last_report: tuple[int, float] | None, delay_s: float, now: float
+    ssrc: int,
+    source: Source | None,
+    last_report: tuple[int, float] | None,
+    delay_s: float,
+    packet_s: float,
+    now: float,
 ) -> bytes:
     """One RTCP compound: receiver report, source description, VoIP metrics.
 
@@ -23,6 +26,7 @@ def reception_report(
         source: What is received; None: nothing was heard yet.
         last_report: Compact NTP time of the sender's last report and its arrival in seconds.
         delay_s: The playout delay.
+        packet_s: What one packet lasts, for the durations of bursts and gaps.
         now: Seconds on the clock of the arrivals.
     """
     description = SourceDescription.named(ssrc, "vivavoce")
@@ -40,7 +44,7 @@ def reception_report(
     )
     delay_ms = min(round(1000 * delay_s), 0xFFFF)
     metrics = replace(
-        VoipMetrics.measured(source.ssrc, source.lost_flags(), PACKET_MS),
+        VoipMetrics.measured(source.ssrc, source.lost_flags(), 1000 * packet_s),
         end_system_delay=delay_ms,
         buffer_nominal=delay_ms,
         buffer_maximum=delay_ms,
