@@ -5,6 +5,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
+
 from core_workers import work_with_own, work_with_shared
 
 TIMEOUT_S = 60  # a deadlock shall be a failure

@@ -1,11 +1,15 @@
-"""aiortc's own Opus packets, some of them lost, in our receiver on a virtual clock."""
+"""aiortc's own Opus packets, some of them lost, in our receiver: made by its encoder, and taken from a call of its."""
 
+import asyncio
+import time
 from fractions import Fraction
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 
+from likeness import SAME_DB, band_distance_db
 from transport.streams import play
 from vivavoce.transport.receiver import Receiver
 
@@ -61,3 +65,63 @@ def test_with_five_per_cent_lost_at_least_99_per_cent_of_the_slots_carry_sound(s
     spoken = whole > SPOKEN_DB
     assert spoken.mean() > 0.6
     assert (heard > SOUND_DB)[spoken].mean() >= 0.99
+
+
+def call_of_two(peer, clip, drop, seconds):
+    """Two peer connections on loopback: what arrived, as (time, datagram); packets sent; frames that aiortc played."""
+    aiortc, media = peer.module("aiortc"), peer.module("aiortc.contrib.media")
+    receiver_class = peer.module("aiortc.rtcrtpreceiver").RTCRtpReceiver
+    random = np.random.default_rng(0)
+    taken, sent, played = [], [], []
+    handle = receiver_class._handle_rtp_packet
+
+    async def handle_some(self, packet, arrival_time_ms):
+        sent.append(packet.sequence_number)
+        if random.random() >= drop:
+            taken.append((time.monotonic(), packet.serialize()))
+            await handle(self, packet, arrival_time_ms)
+
+    async def play_track(track):
+        try:
+            while True:
+                played.append(await track.recv())
+        except aiortc.mediastreams.MediaStreamError:
+            pass
+
+    async def call():
+        ends = [aiortc.RTCPeerConnection(aiortc.RTCConfiguration([])) for _ in range(2)]
+        tasks = []
+        ends[1].on("track", lambda track: tasks.append(asyncio.ensure_future(play_track(track))))
+        ends[0].addTrack(media.MediaPlayer(str(clip)).audio)
+        await ends[0].setLocalDescription(await ends[0].createOffer())
+        await ends[1].setRemoteDescription(ends[0].localDescription)
+        await ends[1].setLocalDescription(await ends[1].createAnswer())
+        await ends[0].setRemoteDescription(ends[1].localDescription)
+        await asyncio.sleep(seconds)
+        for end in ends:
+            await end.close()
+        await asyncio.gather(*tasks)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(receiver_class, "_handle_rtp_packet", handle_some)
+        patch.setattr(peer.module("aioice.ice"), "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+        asyncio.run(call())
+    return taken, len(sent), len(played)
+
+
+def test_a_call_of_aiortc_with_itself_is_heard_through_our_receiver(peer, speech_16k, tmp_path):
+    clip = tmp_path / "clip.wav"
+    speech = speech_16k[:48_000]
+    soundfile.write(clip, speech, 16_000)
+    taken, sent, played_by_aiortc = call_of_two(peer, clip, drop=0.05, seconds=4.5)
+    assert 0.9 * 150 <= sent <= 155  # it sends nothing while the connection comes about
+    began = taken[0][0]
+    arrivals = [(arrival - began, datagram) for arrival, datagram in taken]
+    receiver = Receiver(48_000, playout_delay_ms=300, payload_types={arrivals[0][1][1] & 0x7F: "opus"})
+    played = play(receiver, arrivals, until=sent * 0.02 + 0.3)
+    slots = receiver.stats.slots
+    assert played_by_aiortc < len(taken)  # its buffer throws away more than the network did
+    assert slots["primary"] == len(taken)
+    assert sum(slots.values()) == pytest.approx(sent, abs=2)
+    # aiortc makes stereo of mono at 3 dB less
+    assert band_distance_db(np.sqrt(2) * played, 48_000, speech)[0] < SAME_DB

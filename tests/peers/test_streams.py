@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import soundfile
+
 from likeness import SAME_DB, band_distance_db
 
 pytestmark = pytest.mark.peer
@@ -209,5 +210,5 @@ def test_the_measure_tells_other_speech_and_lost_packets_apart(speech_16k):
     torn = clip.copy().reshape(-1, 320)
     torn[np.random.default_rng(0).random(len(torn)) < 0.2] = 0
     assert band_distance_db(clip, 16_000, clip)[0] == 0
-    assert band_distance_db(torn.ravel(), 16_000, clip)[0] > SAME_DB + 0.5
-    assert band_distance_db(clip[::-1], 16_000, clip)[0] > 4 * SAME_DB
+    assert band_distance_db(torn.ravel(), 16_000, clip)[0] > 1.5 * SAME_DB
+    assert band_distance_db(clip[::-1], 16_000, clip)[0] > 6 * SAME_DB

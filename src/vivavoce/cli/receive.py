@@ -26,6 +26,7 @@ WAITING_S = 0.1  # between two looks at the time limits before anything has arri
 REPORT_S = 2.0  # between two RTCP reports; varied by half, lest many receivers report in step (RFC 3550 section 6.2)
 OPUS_PAYLOAD_TYPES = (111, 96, 97)  # without SDP: what browsers, GStreamer and FFmpeg take for their first audio stream
 RED_PAYLOAD_TYPE = 63
+PLAYOUT_DELAY_MS = "200"  # a recording can wait, and FFmpeg reads files, so sends, in pieces of 130 ms
 HEARD = ("primary", "red", "lbrr")  # slots that something which arrived was played in
 
 
@@ -37,7 +38,7 @@ def receive(
     sdp: Annotated[Path | None, typer.Option(help="Take port and payload types from this description.")] = None,
     duration: Annotated[float, typer.Option(help="End after so many seconds.")] = math.inf,
     idle: Annotated[float, typer.Option(help="End after so many seconds without a packet, once there was one.")] = 5.0,
-    playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = "adaptive",
+    playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = PLAYOUT_DELAY_MS,
     loss: Annotated[str | None, typer.Option(help="Drop what arrives. " + LOSS_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Of --loss.", min=0)] = 0,
     conceal: Annotated[str, typer.Option(help="opus, silence or repeat.")] = "opus",
@@ -136,12 +137,14 @@ class _Session:
         stats: The receiver's counters when something was last heard, or at the end of a stream that ended.
         ended_by: "goodbye", "idle", "duration" or "interrupt".
         samples: Recorded.
+        injected: RTP packets that came, and how many of them `--loss` took.
     """
 
     def __init__(
         self, receiver: Receiver, sockets: RtpSockets, network: Network, duration_s: float, idle_s: float
     ) -> None:
-        self.receiver, self.network = receiver, network
+        self.receiver, self._network = receiver, network
+        self.injected = {"packets": 0, "lost": 0}
         self.stats: ReceiverStats = receiver.stats
         self.ended_by = ""
         self.samples = 0
@@ -212,7 +215,10 @@ class _Session:
             self._rtcp_source = arrival.source, arrival.on_rtcp
             self.receiver.receive(arrival.datagram, clock())
             return
-        for arrival_time, datagram in self.network.send(arrival.datagram, clock()):
+        arrivals = self._network.send(arrival.datagram, clock())
+        self.injected["packets"] += 1
+        self.injected["lost"] += self._network.lost.pop()  # taken out: a call may last for days
+        for arrival_time, datagram in arrivals:
             self._rtp_source = arrival.source
             self._newest_arrival = arrival_time
             self.receiver.receive(datagram, arrival_time)
@@ -252,7 +258,7 @@ def _summary(session: _Session, sample_rate: int, *, adaptive: bool) -> dict[str
         "duration_s": round(session.samples / sample_rate, 3),
         "sample_rate": sample_rate,
         "ended_by": session.ended_by,
-        "injected": {"packets": len(session.network.lost), "lost": sum(session.network.lost)},
+        "injected": session.injected,
         "playout_delay_ms": round(receiver.playout_delay_ms, 3),
         "models": [],
     }

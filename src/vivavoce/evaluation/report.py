@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from vivavoce.evaluation.report_text import (
     CALLS,
-    SOURCES,
     colour_of,
     headline,
     settings_lines,
+    source_legend,
     source_names,
     table,
     track_note,
@@ -41,7 +41,7 @@ PAGE = "index.html"
 FILES = (*(f"{track}.wav" for track in TRACKS), *(f"{track}.png" for track in TRACKS), PAGE)  # the page last
 
 SLOT_S = 0.02
-# Beyond this much sound (about eight minutes of three 16-kHz tracks) a page would be slow to open: its players then read
+# Beyond this much sound (some eight minutes of three 16-kHz tracks) a page would be slow to open: its players then read
 # the WAV files beside it, and it says so.
 MAX_EMBEDDED_BYTES = 48 << 20
 
@@ -62,8 +62,8 @@ def write_report(
 ) -> Path:
     """Write the page and the files beside it, all or nothing.
 
-    Everything is built in a hidden folder beside `directory` and moved into place at the end, so that a full disk or an
-    interruption leaves nothing half-written.
+    Everything is built in a hidden folder and moved into place at the end, so that a full disk or an interruption
+    leaves nothing half-written.
 
     Args:
         directory: Where the report goes; made, with its parents, where it does not exist.
@@ -86,27 +86,24 @@ def write_report(
     """
     directory = Path(directory)
     _check(original, unprotected, protected, settings, metrics or {})
-    if directory.exists() and not directory.is_dir():
+    exists = directory.is_dir()
+    if directory.exists() and not exists:
         raise FileExistsError(f"{directory}: not a directory")
-    if directory.is_dir() and any(directory.iterdir()) and not force:
+    if exists and any(directory.iterdir()) and not force:
         raise FileExistsError(f"{directory}: exists and is not empty; --force replaces an earlier report in it")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    scratch = directory.parent / f".{directory.name}.{secrets.token_hex(4)}"
-    scratch.mkdir()
+    target = directory.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # On the file system where the files will lie, which a directory that exists need not share with its parent.
+    scratch = (target if exists else target.parent) / f".{target.name}.{secrets.token_hex(4)}"
+    calls = {"unprotected": unprotected, "protected": protected}
     try:
-        _build(
-            scratch,
-            original,
-            {"unprotected": unprotected, "protected": protected},
-            settings,
-            metrics or {},
-            notes or {},
-        )
-        if directory.exists():
+        scratch.mkdir()
+        _build(scratch, original, calls, settings, metrics or {}, notes or {})
+        if exists:
             for name in FILES:
-                os.replace(scratch / name, directory / name)
+                os.replace(scratch / name, target / name)
         else:
-            os.rename(scratch, directory)
+            os.rename(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return directory / PAGE
@@ -145,28 +142,27 @@ def _build(
     sounds = {"original": original, **{name: call.samples for name, call in calls.items()}}
     powers = {name: power_spectrogram(samples, rate) for name, samples in sounds.items()}
     reference = float(powers["original"].max())  # one scale for all: what a call lost is dark, not renormalised
-    names = source_names(calls.values())
-    slots = len(original) / (rate * SLOT_S)
-    embed = 3 * 2 * len(original) <= MAX_EMBEDDED_BYTES
+    sources = source_names(calls.values())
+    embedded = sum(2 * len(samples) for samples in sounds.values()) <= MAX_EMBEDDED_BYTES
     tracks = []
     for name, samples in sounds.items():
         call = calls.get(name)
-        lost = np.asarray(call.lost_packets, dtype=bool) if call else np.zeros(0, dtype=bool)
-        sources = np.array([names.index(source) for source in call.slot_sources] if call else [], dtype=np.intp)
         levels = levels_of(powers[name], reference)
         wav = wav_bytes(samples, rate)
         (scratch / f"{name}.wav").write_bytes(wav)
-        inks = [_PAPER, _INK, *(colour_of(source) for source in names)]
-        (scratch / f"{name}.png").write_bytes(marked(levels, inks, lost, sources, slots))
+        lost = np.asarray(call.lost_packets if call else [], dtype=bool)
+        slots = np.array([sources.index(source) for source in call.slot_sources] if call else [], dtype=np.intp)
+        inks = [_PAPER, _INK, *map(colour_of, sources)]
+        (scratch / f"{name}.png").write_bytes(marked(levels, inks, lost, slots, len(samples) / (rate * SLOT_S)))
         tracks.append(
             {
                 "key": name,
                 "name": name.capitalize(),
                 "note": track_note(call, settings if name == "protected" else None),
-                "audio": data_uri("audio/wav", wav) if embed else f"{name}.wav",
+                "audio": data_uri("audio/wav", wav) if embedded else f"{name}.wav",
                 "picture": data_uri("image/png", encode_png(levels, colour_map())),
-                "lost": "".join("01"[gone] for gone in lost.astype(int)),
-                "slots": "".join(chr(ord("0") + source) for source in sources),
+                "lost": "".join("1" if gone else "0" for gone in lost),
+                "slots": "".join(chr(ord("0") + slot) for slot in slots),
             }
         )
     page = {
@@ -175,20 +171,17 @@ def _build(
         "duration_s": len(original) / rate,
         "slot_s": SLOT_S,
         "top_khz": rate / 2000,
-        "embedded": embed,
-        "sources": [
-            {"name": SOURCES.get(n, (n, "", ()))[0], "note": SOURCES.get(n, (n, "", ()))[1], "colour": colour_of(n)}
-            for n in names
-        ],
+        "embedded": embedded,
+        "sources": [source_legend(source) for source in sources],
         "tracks": tracks,
-        "table": table(calls, settings, metrics, names),
+        "table": table(calls, metrics, sources),
         "settings": settings_lines(settings, notes),
     }
     (scratch / PAGE).write_text(page_html(page), encoding="utf-8")
 
 
 def page_html(page: Mapping[str, Any]) -> str:
-    """Put the data of a page into the template, so that no text in them can end their script element or start another."""
+    """Put the data of a page into the template; no text in them can end their script element or start another."""
     text = json.dumps(page, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 if TYPE_CHECKING:
     from vivavoce.transport.call import CallResult, CallSettings
 
 CALLS = ("unprotected", "protected")
 
-# What was played in a slot: its name on the page, what that means, and its colour: cool where it was sent, warm where a
-# copy came in, alarming where it was invented. Told apart in all common kinds of colour blindness, on dark and on light.
+# What was played in a slot: its name on the page, what that means, and its colour, calm where the packet came and
+# alarming where nothing did. They differ in lightness too, for those who cannot tell red from green.
 SOURCES = {
     "primary": ("Primary", "the packet itself, in time", (86, 136, 190)),
     "red": ("RED copy", "a full copy out of a later packet (RFC 2198)", (240, 190, 66)),
     "lbrr": ("LBRR", "a coarse copy inside the next Opus packet", (56, 176, 138)),
     "dred": ("DRED", "deep redundancy: rebuilt from coded features", (154, 124, 232)),
-    "plc": ("Concealed", "nothing arrived: the decoder made it up", (232, 74, 84)),
+    "plc": ("Concealed", "nothing arrived: the receiver made it up", (232, 74, 84)),
     "dtx": ("DTX", "a pause that was not sent: comfort noise", (150, 156, 164)),
 }
 _OTHER_COLOUR = (176, 132, 96)
@@ -31,97 +31,115 @@ _UNITS = {
     "playout_delay_ms": " ms",
     "sample_rate": " Hz",
 }
-_UNSET = {
-    "loss": "none",
-    "expected_loss_pct": "auto",
-    "playout_delay_ms": "adaptive",
-}  # what None means in CallSettings
+# What None means in CallSettings.
+_UNSET = {"loss": "none", "expected_loss_pct": "auto", "playout_delay_ms": "adaptive"}
 
 
 def headline(calls: Mapping[str, CallResult], settings: CallSettings) -> str:
     """What happened, in two sentences."""
     bare, call = calls["unprotected"], calls["protected"]
-    made_up, still = bare.slots.get("plc", 0), call.slots.get("plc", 0)
-    slots = sum(call.slots.values())
+    made_up = f"{bare.slots.get('plc', 0):,}"
+    if str(settings.protection) != "none":
+        made_up += f" without protection and {call.slots.get('plc', 0):,} with {settings.protection}"
     return (
         f"The network lost {call.lost:,} of {call.packets:,} packets ({_percent(call.lost, call.packets)}). "
-        f"Of {slots:,} slots of 20 ms, the receiver had to make up {made_up:,} without protection and {still:,} with "
-        f"{settings.protection}."
+        f"Of {sum(call.slots.values()):,} slots of 20 ms, the receiver had to make up {made_up}."
     )
 
 
 def table(
-    calls: Mapping[str, CallResult],
-    settings: CallSettings,
-    metrics: Mapping[str, Mapping[str, float]],
-    sources: Sequence[str],
+    calls: Mapping[str, CallResult], metrics: Mapping[str, Mapping[str, float]], sources: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The comparison, as groups of rows with one text for each call."""
+    """The comparison of the unprotected and the protected call.
+
+    Args:
+        calls: Both, by name.
+        metrics: Scores by call and name; greater is better.
+        sources: The slot sources to list.
+
+    Returns:
+        Groups `{"title", "rows"}` of rows `{"name", "values"}` with one text for each call; in a text, two spaces part
+        the figure from what stands small beside it. A row may have a `hint`, a `colour`, the index of the `better`
+        call, or be `minor`.
+    """
     pair = [calls[name] for name in CALLS]
-
-    def row(name: str, texts: Sequence[str], hint: str = "") -> dict[str, Any]:
-        return {"name": name, "values": list(texts), "hint": hint}
-
-    scores = [
-        row(name, [_score(metrics.get(call, {}).get(name)) for call in CALLS])
-        for name in dict.fromkeys(name for call in CALLS for name in metrics.get(call, {}))
-    ]
-    played = [
-        row(
-            SOURCES.get(source, (source,))[0],
+    groups = [
+        ("Quality", _quality(metrics)),
+        (
+            "Network",
             [
-                f"{call.slots.get(source, 0):,}  ({_percent(call.slots.get(source, 0), sum(call.slots.values()))})"
-                for call in pair
+                _row("Packets", [f"{call.packets:,}" for call in pair]),
+                _row("Lost", [_count(call.lost, call.packets) for call in pair]),
             ],
-        )
-        | {"colour": colour_of(source)}
-        for source in sources
-    ]
-    network = [
-        row("Packets", [f"{call.packets:,}" for call in pair]),
-        row("Lost", [f"{call.lost:,}  ({_percent(call.lost, call.packets)})" for call in pair]),
-    ]
-    cost = [
-        row("Rate", [f"{call.bitrate_bps / 1000:.1f} kb/s" for call in pair], "RTP payload, measured"),
-        row("Protected packets", [_carried(call) for call in pair], "share that carried a copy"),
-        row("Playout delay", [_delay(call) for call in pair]),
-        row("CPU", [f"{100 * sum(call.cpu_seconds_per_second.values()):.2f} %" for call in pair], "of one core"),
-        *(
-            row(stage, [f"{100 * call.cpu_seconds_per_second.get(stage, 0):.2f} %" for call in pair]) | {"minor": True}
-            for stage in dict.fromkeys(stage for call in pair for stage in call.cpu_seconds_per_second)
         ),
+        (
+            "Played, in slots of 20 ms",
+            [
+                _row(
+                    SOURCES.get(source, (source,))[0],
+                    [_count(call.slots.get(source, 0), sum(call.slots.values())) for call in pair],
+                    colour=colour_of(source),
+                )
+                for source in sources
+            ],
+        ),
+        ("Cost", _cost(pair)),
     ]
-    groups = [("Quality", scores), ("Network", network), ("Played, in slots of 20 ms", played), ("Cost", cost)]
     return [{"title": title, "rows": rows} for title, rows in groups if rows]
+
+
+def _quality(metrics: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    rows = []
+    for name in dict.fromkeys(name for call in CALLS for name in metrics.get(call, {})):
+        values = [metrics.get(call, {}).get(name, math.nan) for call in CALLS]
+        row = _row(name, [f"{value:.2f}" if math.isfinite(value) else "–" for value in values])
+        if values[0] != values[1] and all(map(math.isfinite, values)):
+            row["better"] = int(values[1] > values[0])
+        rows.append(row)
+    return rows
+
+
+def _cost(pair: Sequence[CallResult]) -> list[dict[str, Any]]:
+    cpu = [call.cpu_seconds_per_second for call in pair]
+    stages = dict.fromkeys(stage for call in cpu for stage in call)
+    return [
+        _row("Rate", [f"{call.bitrate_bps / 1000:.1f} kb/s" for call in pair], hint="RTP payload, measured"),
+        _row("Protected packets", [_carried(call) for call in pair], hint="share that carried a copy"),
+        _row("Playout delay", [_delay(call) for call in pair]),
+        _row("CPU", [f"{100 * sum(call.values()):.2f} %" for call in cpu], hint="of one core"),
+        *(_row(stage, [f"{100 * call.get(stage, 0):.2f} %" for call in cpu], minor=True) for stage in stages),
+    ]
 
 
 def settings_lines(settings: CallSettings, notes: Mapping[str, str]) -> list[tuple[str, str]]:
     """Names and values of the settings and the notes; a note replaces a setting of its name."""
-    lines: dict[str, str] = {}
+    lines = {name: str(text) for name, text in notes.items() if name == "input"}
     for field in fields(settings):
         value = getattr(settings, field.name)
         if value is None:
             text = _UNSET.get(field.name, "none")
         elif hasattr(value, "loss_rate"):
             text = f"{type(value).__name__}, {100 * value.loss_rate:.1f} % in the long run"
-        elif isinstance(value, float):
-            text = f"{value:g}"
         else:
-            text = str(value)
-        lines[field.name] = text + (_UNITS.get(field.name, "") if value is not None else "")
-    named = {name: str(text) for name, text in notes.items()}
-    ordered = {"input": named["input"]} | lines | named if "input" in named else lines | named
-    return [
-        (name.replace("_bps", "").replace("_ms", "").replace("_pct", "").replace("_", " "), text)
-        for name, text in ordered.items()
-    ]
+            # Ten digits: no setting has more, and no exponent ever shows.
+            text = (f"{value:.10g}" if isinstance(value, float) else str(value)) + _UNITS.get(field.name, "")
+        lines[field.name] = text
+    lines |= {name: str(text) for name, text in notes.items()}
+    return [(re.sub("_(bps|ms|pct)$", "", name).replace("_", " "), text) for name, text in lines.items()]
 
 
 def track_note(call: CallResult | None, settings: CallSettings | None) -> str:
+    """What stands beside a player's name.
+
+    Args:
+        call: What it plays; None for the original.
+        settings: Of the protected call, where it plays that.
+    """
     if call is None:
         return "as it was spoken"
-    how = f"Opus with {settings.protection}" if settings else "plain Opus"
-    return f"{how}, {call.bitrate_bps / 1000:.1f} kb/s, {_percent(call.slots.get('plc', 0), sum(call.slots.values()))} made up"
+    how = "plain Opus" if settings is None or str(settings.protection) == "none" else f"Opus with {settings.protection}"
+    made_up = _percent(call.slots.get("plc", 0), sum(call.slots.values()))
+    return f"{how}, {call.bitrate_bps / 1000:.1f} kb/s, {made_up} made up"
 
 
 def source_names(calls: Iterable[CallResult]) -> list[str]:
@@ -130,7 +148,14 @@ def source_names(calls: Iterable[CallResult]) -> list[str]:
     return [name for name in SOURCES if name in seen] + sorted(seen - set(SOURCES))
 
 
+def source_legend(source: str) -> dict[str, Any]:
+    """Name, meaning and colour of a slot source, known or not, for the page."""
+    name, note, _ = SOURCES.get(source, (source, "", ()))
+    return {"name": name, "note": note, "colour": colour_of(source)}
+
+
 def colour_of(source: str) -> tuple[int, int, int]:
+    """Red, green and blue, 0 to 255, of a slot source, known or not."""
     return SOURCES[source][2] if source in SOURCES else _OTHER_COLOUR
 
 
@@ -138,8 +163,12 @@ def _percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "–"
 
 
-def _score(value: float | None) -> str:
-    return f"{value:.2f}" if value is not None and np.isfinite(value) else "–"
+def _count(part: int, whole: int) -> str:
+    return f"{part:,}  ({_percent(part, whole)})"
+
+
+def _row(name: str, values: Sequence[str], **more: Any) -> dict[str, Any]:
+    return {"name": name, "values": list(values), **more}
 
 
 def _carried(call: CallResult) -> str:

@@ -169,7 +169,7 @@ def marked(
     gap = np.full((GAP_ROWS, columns), LEVELS, dtype=np.uint8)
     share_lost = shares_per_column(lost.astype(np.intp), 2, columns, slots)[1]
     lane = np.where(np.arange(LOST_ROWS)[::-1, None] < share_lost * LOST_ROWS, LEVELS + 1, LEVELS).astype(np.uint8)
-    # Sources are stacked from the bottom, in the order of the inks: where a column spans many slots, heights are shares.
+    # Stacked from the bottom, in the order of the inks: where a column spans many slots, heights are shares.
     stacked = np.cumsum(shares_per_column(sources, len(inks) - 2, columns, slots), axis=0) * STRIP_ROWS
     from_bottom = np.arange(STRIP_ROWS)[::-1, None] + 0.5
     above = (from_bottom[None] > stacked[:, None, :]).sum(axis=0)
