@@ -8,7 +8,6 @@ also lie beside it as WAV files, the spectrograms as PNG. What stands on the pag
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import secrets
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vivavoce.audio import wav_bytes
 from vivavoce.evaluation.report_text import (
     CALLS,
     colour_of,
@@ -188,15 +188,6 @@ def page_html(page: Mapping[str, Any]) -> str:
     template = resources.files("vivavoce.evaluation").joinpath("report.html").read_text(encoding="utf-8")
     before, after = template.split(_PLACEHOLDER)
     return before + text + after
-
-
-def wav_bytes(samples: NDArray[np.float32], sample_rate: int) -> bytes:
-    """Mono 16-bit PCM WAV."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, sample_rate, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
 
 
 def data_uri(kind: str, data: bytes) -> str:

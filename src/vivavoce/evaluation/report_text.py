@@ -24,6 +24,7 @@ SOURCES = {
     "dtx": ("DTX", "a pause that was not sent: comfort noise", (150, 156, 164)),
 }
 _OTHER_COLOUR = (176, 132, 96)
+_STAGES = ("encode", "network", "receive", "playout")  # in the order in which speech passes them
 _UNITS = {
     "jitter_ms": " ms",
     "bitrate_bps": " b/s",
@@ -101,7 +102,8 @@ def _quality(metrics: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]
 
 def _cost(pair: Sequence[CallResult]) -> list[dict[str, Any]]:
     cpu = [call.cpu_seconds_per_second for call in pair]
-    stages = dict.fromkeys(stage for call in cpu for stage in call)
+    stages = dict.fromkeys([stage for stage in _STAGES if any(stage in call for call in cpu)])
+    stages |= dict.fromkeys(stage for call in cpu for stage in call)
     return [
         _row("Rate", [f"{call.bitrate_bps / 1000:.1f} kb/s" for call in pair], hint="RTP payload, measured"),
         _row("Protected packets", [_carried(call) for call in pair], hint="share that carried a copy"),
@@ -160,7 +162,7 @@ def colour_of(source: str) -> tuple[int, int, int]:
 
 
 def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+    return f"{100 * part / whole:.1f}\N{NO-BREAK SPACE}%" if whole else "–"
 
 
 def _count(part: int, whole: int) -> str:

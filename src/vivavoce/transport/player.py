@@ -75,8 +75,8 @@ class _Gap:
 class Player:
     """Turns buffered payloads into an endless signal.
 
-    The receiving thread calls `note_late` and `note_sequence`, the playing one `pull`. Both hold `lock` while they touch
-    what is shared; decoding happens outside of it.
+    The receiving thread calls `note_late` and `note_sequence`, the playing one `pull`. Both hold `lock` while they
+    touch what is shared; decoding happens outside of it.
     """
 
     def __init__(
