@@ -18,6 +18,7 @@ import numpy as np
 from vivavoce.errors import AudioFileError
 
 PIPE = "-"
+BLOCK_SAMPLES = 1 << 16  # read and mixed at a time: hours of many channels need not fit into memory
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000  # outside of it a header is damaged, not a choice
 
 
@@ -36,18 +37,14 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.nda
         AudioFileError: No such sound, no samples, or samples that are not finite.
         OSError: The file cannot be opened.
     """
-    data = sys.stdin.buffer.read() if str(path) == PIPE else Path(path).read_bytes()
-    if not data:
-        raise AudioFileError(path, "the file is empty")
-    channels, rate = _decode(path, data)
-    if not channels.size:
+    file = _open(path)
+    samples, rate = _decode(path, file)
+    if not samples.size:
         raise AudioFileError(path, "no samples in it")
     if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
         raise AudioFileError(path, f"a sample rate of {rate} Hz is no sound")
-    if not np.isfinite(channels).all():
-        first = int(np.argmin(np.isfinite(channels).all(axis=1)))
-        raise AudioFileError(path, f"sample {first} is NaN or infinite")
-    samples = channels.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(samples).all():
+        raise AudioFileError(path, f"sample {int(np.argmin(np.isfinite(samples)))} is NaN or infinite")
     if sample_rate is None:
         return samples, rate
     return resample(samples, rate, sample_rate), sample_rate
@@ -160,16 +157,36 @@ def _umask() -> int:
     return mask
 
 
-def _decode(path: str | Path, data: bytes) -> tuple[np.ndarray, int]:
-    """Samples of shape (samples, channels), float32, and their rate."""
+def _open(path: str | Path) -> io.BufferedReader | io.BytesIO:
+    """Something to read and seek in: the file itself, or all that a pipe brings."""
+    if str(path) == PIPE:
+        file = io.BytesIO(sys.stdin.buffer.read())
+    elif Path(path).is_file():
+        file = open(path, "rb")  # noqa: SIM115 - closed when the caller drops it
+    else:
+        file = io.BytesIO(Path(path).read_bytes())
+    if not file.read(1):
+        raise AudioFileError(path, "the file is empty")
+    file.seek(0)
+    return file
+
+
+def _decode(path: str | Path, file: io.BufferedReader | io.BytesIO) -> tuple[np.ndarray, int]:
+    """Samples of shape (samples,), float32, channels mixed, and their rate."""
     import soundfile
 
     try:
-        return soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+        with soundfile.SoundFile(file) as sound:
+            blocks = [
+                block.mean(axis=1, dtype=np.float32)
+                for block in sound.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True)
+            ]
+            return np.concatenate([*blocks, np.zeros(0, np.float32)]), sound.samplerate
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
         reason = str(error).partition(": ")[2] or str(error)
     try:
-        return _decode_with_av(data)
+        file.seek(0)
+        return _decode_with_av(file)
     except ImportError:
         hint = "; more formats come with: pip install 'vivavoce[opus]'"
     except Exception:  # FFmpeg's errors derive from many classes, and all mean the same here
@@ -177,12 +194,12 @@ def _decode(path: str | Path, data: bytes) -> tuple[np.ndarray, int]:
     raise AudioFileError(path, f"no sound file that can be read ({reason.strip().rstrip('.')}){hint}")
 
 
-def _decode_with_av(data: bytes) -> tuple[np.ndarray, int]:
+def _decode_with_av(file: io.BufferedReader | io.BytesIO) -> tuple[np.ndarray, int]:
     import av
 
-    with av.open(io.BytesIO(data), "r") as container:
+    with av.open(file, "r") as container:
         stream = container.streams.audio[0]
         to_float = av.AudioResampler(format="fltp")
-        frames = [part for frame in container.decode(stream) for part in to_float.resample(frame)]
-        planes = [part.to_ndarray() for part in frames if part.samples]
-        return np.concatenate(planes, axis=1).T, int(stream.rate)
+        frames = (part for frame in container.decode(stream) for part in to_float.resample(frame))
+        blocks = [part.to_ndarray().mean(axis=0, dtype=np.float32) for part in frames if part.samples]
+        return np.concatenate(blocks), int(stream.rate)

@@ -48,6 +48,8 @@ def _top(version: bool = typer.Option(False, "--version", help="Print the versio
 def main() -> None:
     """Run the command line; never shows a traceback."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if sys.stdout is None:
+        sys.exit(_complain("standard output is closed", 1))
     try:
         status = app(standalone_mode=False)
         if status == 130:  # how newer releases of typer report an interruption
@@ -61,7 +63,7 @@ def main() -> None:
         status = _complain("not enough memory", 1)
     except PacketError as error:
         status = _complain(str(error), 1)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         status = _complain(str(error), 2)
     except (VivavoceError, ImportError) as error:
         status = _complain(str(error), 1)
@@ -70,7 +72,7 @@ def main() -> None:
         status = _complain(f"{where}{error.strerror or error}", 1)
     except Exception as error:
         if not isinstance(error, _ClickException):
-            raise
+            sys.exit(_complain(f"internal error, please report it: {type(error).__name__}: {error}", 1))
         status = _complain(getattr(error, "format_message", error.__str__)(), getattr(error, "exit_code", 2))
     sys.exit(status or 0)
 
@@ -80,5 +82,6 @@ def _interrupt(signum: int, frame: object) -> None:
 
 
 def _complain(message: str, status: int) -> int:
-    print("vivavoce: " + " ".join(message.split()), file=sys.stderr)
+    if sys.stderr is not None:
+        print("vivavoce: " + " ".join(message.split()), file=sys.stderr)
     return status

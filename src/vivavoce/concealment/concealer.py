@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 FADE_S = 0.005  # cross-fade at a join: shorter clicks, longer smears an onset
-REPEATED_S = 0.020  # one packet: two pitch cycles of the lowest voice
+CYCLE_S = (0.005, 0.020)  # shorter repetitions buzz; 20 ms holds a cycle of the lowest voice
 HOLD_S = 0.020  # repeated at full level for one packet ...
 DECAY_S = 0.080  # ... and gone after another four, before it drones
 
@@ -70,7 +70,10 @@ class Silence:
 
 
 class Repetition:
-    """The last 20 ms again and again, cross-faded at each join and faded out within 100 ms.
+    """The last cycle again and again, cross-faded at each join and faded out within 100 ms.
+
+    The cycle is as long as the lag, between 5 and 20 ms, at which the end of what was played resembles itself most: the
+    idea of ITU-T G.711 appendix I.
 
     Args:
         sample_rate: Of the samples, in Hz.
@@ -81,31 +84,48 @@ class Repetition:
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate
         self._fade = np.linspace(0, 1, round(FADE_S * sample_rate), endpoint=False, dtype=np.float32)
+        self._shortest, self._longest = (round(seconds * sample_rate) for seconds in CYCLE_S)
         self.reset()
 
     def reset(self) -> None:
-        self._past = np.zeros(round(REPEATED_S * self._sample_rate) + len(self._fade), np.float32)
-        self._concealed = 0  # samples since the gap began
+        self._past = np.zeros(2 * self._longest, np.float32)
+        self._cycle: np.ndarray | None = None  # while a gap lasts
+        self._concealed = 0  # samples since it began
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
-        if self._concealed:
+        if self._cycle is not None:
             samples = samples.copy()
             fade = self._fade[: len(samples)]
             samples[: len(fade)] = fade * samples[: len(fade)] + (1 - fade) * self._continuation(len(fade))
-            self._concealed = 0
+            self._cycle, self._concealed = None, 0
         self._past = np.concatenate([self._past, samples])[-len(self._past) :]
         return samples
 
     def conceal(self, decoder_output: np.ndarray) -> np.ndarray:
+        if self._cycle is None:
+            self._cycle = self._find_cycle()
         filled = self._continuation(len(decoder_output))
         self._concealed += len(filled)
         return filled
 
+    def _find_cycle(self) -> np.ndarray:
+        past, template = self._past.astype(np.float64), self._past[-self._shortest :].astype(np.float64)
+        best, best_match = self._longest, 0.0
+        for lag in range(self._shortest, self._longest + 1):
+            earlier = past[len(past) - lag - len(template) : len(past) - lag]
+            energy = float(np.dot(earlier, earlier))
+            match = float(np.dot(earlier, template)) / np.sqrt(energy) if energy > 0 else 0.0
+            if match > best_match:
+                best, best_match = lag, match
+        cycle = self._past[-best:].copy()
+        # the end of the cycle turns into what preceded its beginning, so that each repetition joins without a step
+        fade = self._fade[: best // 2]
+        before = self._past[len(past) - best - len(fade) : len(past) - best]
+        cycle[-len(fade) :] = (1 - fade) * cycle[-len(fade) :] + fade * before
+        return cycle
+
     def _continuation(self, count: int) -> np.ndarray:
-        fade, past = self._fade, self._past
-        cycle = past[len(fade) :].copy()
-        # the end of a cycle turns into what preceded its beginning, so that the repetition joins without a step
-        cycle[-len(fade) :] = (1 - fade) * cycle[-len(fade) :] + fade * past[: len(fade)]
+        cycle = self._past[-1:] if self._cycle is None else self._cycle
         position = self._concealed + np.arange(count)
         gain = np.clip(1 - (position / self._sample_rate - HOLD_S) / DECAY_S, 0, 1).astype(np.float32)
         return cycle[position % len(cycle)] * gain

@@ -8,6 +8,7 @@ that input and output lie above each other.
 from __future__ import annotations
 
 import heapq
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import numpy as np
 from vivavoce.codec.library import find_libopus
 from vivavoce.transport.loss import LossModel
 from vivavoce.transport.network import GammaJitter, Network
+from vivavoce.transport.player import Slot
 from vivavoce.transport.protection import Protection
 from vivavoce.transport.receiver import Receiver
 from vivavoce.transport.sender import Sender, SenderStats
@@ -152,10 +154,9 @@ def simulate_call(samples: np.ndarray, settings: CallSettings) -> CallResult:
     delay = round(receiver.playout_delay_ms * settings.sample_rate / 1000) + sender.delay_samples
     stopwatch = _Stopwatch()
     margin = round(ALIGN_S * settings.sample_rate)
-    played = _run(samples, sender, network, receiver, delay + len(samples) + margin, stopwatch)
+    played, slots = _run(samples, sender, network, receiver, delay + len(samples) + margin, stopwatch)
     if settings.playout_delay_ms is not None:
         delay += _misalignment(samples, played, delay, margin)
-    slots = [slot for slot in receiver.drain_slots() if slot.timestamp >= first_timestamp]
     duration_s = len(samples) / settings.sample_rate
     sources = _slot_sources(slots, first_timestamp, -(-len(samples) // sender.frame_samples))
     return CallResult(
@@ -215,10 +216,12 @@ def _frames(samples: np.ndarray, sender: Sender) -> Iterator[np.ndarray]:
 
 def _run(
     samples: np.ndarray, sender: Sender, network: Network, receiver: Receiver, wanted: int, stopwatch: _Stopwatch
-) -> np.ndarray:
+) -> tuple[np.ndarray, list[Slot]]:
     """The event loop: at each tick of the loudspeaker, whatever has been sent and has arrived by then."""
+    slots: list[Slot] = []
     frames = _frames(samples, sender)
     under_way: list[tuple[float, int, bytes]] = []
+    order = itertools.count()  # of equal arrivals the first sent comes first
     sent = 0
     pull = receiver.sample_rate * PULL_MS // 1000
     ticks = -(-wanted // pull)
@@ -232,7 +235,7 @@ def _run(
             with stopwatch("network"):
                 for datagram in datagrams:
                     for arrival, copy in network.send(datagram, complete):
-                        heapq.heappush(under_way, (arrival, len(under_way) + sent, copy))
+                        heapq.heappush(under_way, (arrival, next(order), copy))
             sent += 1
             frame = next(frames, None)
         with stopwatch("receive"):
@@ -241,7 +244,8 @@ def _run(
                 receiver.receive(datagram, arrival)
         with stopwatch("playout"):
             played[tick * pull : (tick + 1) * pull] = receiver.playout(pull, now)
-    return played[:wanted]
+        slots += receiver.drain_slots()
+    return played[:wanted], slots
 
 
 def _misalignment(samples: np.ndarray, played: np.ndarray, delay: int, margin: int) -> int:
@@ -253,12 +257,12 @@ def _misalignment(samples: np.ndarray, played: np.ndarray, delay: int, margin: i
     return shifts[best] if matches[best] > 0 else 0
 
 
-def _slot_sources(slots: list, first_timestamp: int, count: int) -> list[str]:
-    """Source of each 20-ms slot of the input."""
-    sources = ["plc"] * count
+def _slot_sources(slots: list[Slot], first_timestamp: int, count: int) -> list[str]:
+    """Source of each 20-ms slot of the input; "unplayed" where an adaptive delay has grown beyond the end."""
+    sources = ["unplayed"] * count
     for slot in slots:
         index = (slot.timestamp - first_timestamp) // SLOT_TICKS
-        if index < count:
+        if 0 <= index < count:
             sources[index] = slot.source
     return sources
 

@@ -7,14 +7,14 @@ concealed. Nothing here reacts to an arrival; what is late only repairs the deco
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from vivavoce.codec.opus import OpusDecoder
-from vivavoce.concealment.concealer import Concealer
+from vivavoce.concealment.concealer import Concealer, OpusConcealment
 from vivavoce.errors import PacketError
 from vivavoce.transport.jitter_buffer import JitterBuffer, Payload
 from vivavoce.transport.playout_clock import PlayoutClock
@@ -25,15 +25,19 @@ from vivavoce.transport.stats import SLOT_TICKS, ReceiverStats
 DTX_BYTES = 2  # a packet of at most this size holds no frame: the sender pauses
 PLC_STEP_TICKS = 120  # libopus conceals multiples of 2.5 ms
 RESYNC_S = 0.5  # further off than this the position jumps; nearer, it slides
-TOLERANCE_S = 0.010  # the delay may stray by half a slot before a quiet place is used to mend it ...
-LIMIT_S = 0.018  # ... and by this much, just under a packet, where for
+TOO_LATE_S = 0.010  # the delay may be longer than it should by half a slot before a quiet place is used to mend it,
+TOO_EARLY_S = 0.002  # but hardly shorter: that loses packets
+LIMIT_S = 0.018  # a fixed delay may stray by this much, just under a packet, where for
 PATIENCE_S = 5.0  # ... this long there was no quiet place: then the best lag of a loud one has to do
 SMOOTHING = 0.1  # of the clock error: callbacks jitter by a few milliseconds
 QUIET_DB = -30.0  # below the recent peak level a slot counts as silence
+LEAD_DECAY = 0.999  # per slot: a block size that is no longer used is forgotten in twenty seconds
 PEAK_DECAY = 0.998  # per slot: the peak is forgotten in ten seconds
 FADE_S = 0.005  # from the concealed course to the repaired one
 MAX_LATE = 8  # late payloads kept to repair the decoder: more than 160 ms later nobody hears the difference
 RECENT_SLOTS = 3000  # one minute
+PAUSE = "the sender pauses"
+MIDDLE = "came in its middle"
 
 
 class Slot(NamedTuple):
@@ -70,6 +74,7 @@ class _Gap:
     ticks: int = 0
     samples: int = 0
     silent_samples: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
 
 
 class Player:
@@ -119,11 +124,6 @@ class Player:
         """Whether the time up to `end` is over."""
         return self._begun and (self._playing or self._clock.anchored) and end <= self.position
 
-    def begin_at(self, timestamp: int) -> None:
-        """Wait, and go on here."""
-        self.position = timestamp
-        self._begun, self._playing = True, False
-
     def note_late(self, payload: Payload) -> bool:
         """Keep a payload whose time is over if its slot was concealed (True): it can still repair the decoder."""
         gap = self._gap
@@ -146,6 +146,10 @@ class Player:
             stats.concealed_samples -= gap.samples
             stats.silent_concealed_samples -= gap.silent_samples
             stats.concealment_events -= 1
+            for reason, count in gap.reasons.items():
+                stats.reasons["plc", reason] -= count
+                stats.reasons["dtx", PAUSE] += count
+            gap.reasons.clear()
             gap.ticks = gap.samples = gap.silent_samples = 0
 
     # -- called by the playing thread --
@@ -156,6 +160,7 @@ class Player:
         filled = 0
         while filled < samples:
             if not len(self._pending):
+                self._clock.lead_s = max(filled / self.sample_rate, LEAD_DECAY * self._clock.lead_s)
                 self._pending = self._next(now + filled / self.sample_rate, samples - filled)
             count = min(len(self._pending), samples - filled)
             played[filled : filled + count] = self._pending[:count]
@@ -175,8 +180,17 @@ class Player:
             self._count(choice, pcm, time)
             pcm = self._keep_time(choice, pcm, time)
             self.position += choice.ticks
-            self._buffer.drop_before(self.position)
+            for payload in self._buffer.drop_before(self.position):
+                if payload is not choice.payload:  # came while its slot was being made up
+                    self._drop_unplayed(payload)
         return pcm
+
+    def _drop_unplayed(self, payload: Payload) -> None:
+        self.note_late(payload)
+        if payload.sequence is None:
+            self._stats.fec_packets_discarded += 1
+        else:
+            self._stats.packets_discarded += 1
 
     def _idle_samples(self, time: float, wanted: int) -> int:
         """How long to stay silent: the stream has not begun, is over, or is ahead of its time. 0: play."""
@@ -193,8 +207,8 @@ class Player:
             self._pending = self._pending[:0]
             if error > 0:  # whoever pulls has been away: go on where the sender is now
                 self.position += round(error * OPUS_CLOCK_HZ / SLOT_TICKS) * SLOT_TICKS
-                dropped = self._buffer.drop_before(self.position)
-                self._stats.packets_discarded += sum(payload.sequence is not None for payload in dropped)
+                for payload in self._buffer.drop_before(self.position):
+                    self._drop_unplayed(payload)
                 error = time - self._clock.due(self.position)
         if not self._playing:
             wait = round(-error * self.sample_rate)
@@ -211,7 +225,11 @@ class Player:
             reason = "in time" if payload.source == "primary" else "primary missing, copy in a later packet"
             return _Choice(payload.source, reason, payload.ticks, payload)
         if (payload := self._buffer.covering(position)) is not None:
-            return _Choice(payload.source, "came in its middle", payload.timestamp + payload.ticks - position, payload)
+            rest = payload.timestamp + payload.ticks - position
+            if rest >= PLC_STEP_TICKS:
+                return _Choice(payload.source, MIDDLE, rest, payload)
+            self.position += rest
+            return self._choose()
         ticks = min(self._slot_ticks, SLOT_TICKS)
         following = self._buffer.after(position)
         paused = self._paused
@@ -226,7 +244,7 @@ class Player:
                     self.position = following.timestamp
                     return self._choose()
         if paused:
-            return _Choice("dtx", "the sender pauses", ticks)
+            return _Choice("dtx", PAUSE, ticks)
         return _Choice("plc", "nothing usable arrived" if following is None else "lost, later packets are here", ticks)
 
     def _pauses_until(self, following: Payload) -> bool:
@@ -254,30 +272,29 @@ class Player:
         return (proposal if choice.source == "dtx" else self._concealer.conceal(proposal)), choice
 
     def _decode_payload(self, choice: _Choice, payload: Payload) -> np.ndarray:
+        count = self._samples(choice.ticks)
         if choice.source == "lbrr":
-            pcm = self._decoder.decode_lbrr(payload.data, self._samples(choice.ticks))
+            pcm = self._decoder.decode_lbrr(payload.data, count)
         else:
-            tail = self._repair()
-            pcm = self._decoder.decode(payload.data)[-self._samples(choice.ticks) :]
-            if tail is not None:
-                tail = tail[: len(pcm)]  # a packet may be as short as 2.5 ms
-                fade = (np.arange(len(tail), dtype=np.float32) + 0.5) / len(tail)
-                pcm[: len(tail)] = (1 - fade) * tail + fade * pcm[: len(tail)]
+            late = self._late_run()
+            course = self._concealed_course() if late or choice.reason == MIDDLE else None
+            self._repair(late)
+            pcm = self._decoder.decode(payload.data)
+            pcm = pcm[len(pcm) - count :]
+            if course is not None:
+                course = course[:count]  # a packet may be as short as 2.5 ms
+                fade = (np.arange(len(course), dtype=np.float32) + 0.5) / len(course)
+                pcm[: len(course)] = (1 - fade) * course + fade * pcm[: len(course)]
             self._paused = len(payload.data) <= DTX_BYTES
             self._last_sequence = payload.sequence
             self._slot_ticks = payload.ticks
         self._gap = None
         return self._concealer.receive(pcm)
 
-    def _repair(self) -> np.ndarray | None:
-        """After a gap, decode what came too late to be heard, so that the decoder's state is the sender's again.
-
-        Returns:
-            How the concealed course would have gone on, to fade from; None where there was nothing to repair.
-        """
+    def _late_run(self) -> list[Payload]:
+        """What came too late to be heard, as far as it leads up to the present without a hole, oldest first."""
         with self._lock:
-            gap = self._gap
-            late = dict(gap.late) if gap is not None else {}
+            late = {} if self._gap is None else dict(self._gap.late)
         run: list[Payload] = []
         end = self.position
         for timestamp in sorted(late, reverse=True):
@@ -285,20 +302,31 @@ class Player:
                 break
             run.insert(0, late[timestamp])
             end = timestamp
-        if gap is None or not run:
-            return None
-        concealed_course = self._decoder.snapshot()
-        tail = self._decoder.conceal(self._samples(4 * PLC_STEP_TICKS))
-        tail = self._concealer.conceal(tail)[: round(FADE_S * self.sample_rate)]
-        self._decoder.restore(gap.snapshot if end == gap.start else concealed_course)
+        return run
+
+    def _repair(self, late: list[Payload]) -> None:
+        """After a gap, decode what came too late, so that the decoder's state is the sender's again."""
+        gap = self._gap
+        if gap is None or not late:
+            return
+        concealed = self._decoder.snapshot()
+        if late[0].timestamp == gap.start:
+            self._decoder.restore(gap.snapshot)
         try:
-            for payload in run:
+            for payload in late:
                 self._decoder.decode(payload.data)
                 self._stats.late_payloads_used += 1
         except PacketError:
-            self._decoder.restore(concealed_course)
+            self._decoder.restore(concealed)
+
+    def _concealed_course(self) -> np.ndarray | None:
+        """How a gap would have gone on, to fade from; None for a concealer that fades at its own joins."""
+        if not isinstance(self._concealer, OpusConcealment):
             return None
-        return tail
+        state = self._decoder.snapshot()
+        course = self._decoder.conceal(self._samples(4 * PLC_STEP_TICKS))[: round(FADE_S * self.sample_rate)]
+        self._decoder.restore(state)
+        return course
 
     def _count(self, choice: _Choice, pcm: np.ndarray, time: float) -> None:
         stats, source, count = self._stats, choice.source, len(pcm)
@@ -312,7 +340,8 @@ class Player:
         if choice.payload is not None:
             stats.jitter_buffer_emitted_count += count
             stats.jitter_buffer_delay += count * max(0.0, time - choice.payload.arrival)
-        stats.jitter_buffer_target_delay += count * self._clock.delay_s
+            capture = choice.payload.ticks / OPUS_CLOCK_HZ  # which our delay counts in, and W3C's does not
+            stats.jitter_buffer_target_delay += count * max(0.0, self._clock.delay_s - capture)
         if source == "plc" and (gap := self._gap) is not None:
             stats.concealment_events += not gap.ticks
             silent = count if energy == 0 else 0
@@ -321,6 +350,7 @@ class Player:
             gap.ticks += choice.ticks
             gap.samples += count
             gap.silent_samples += silent
+            gap.reasons[choice.reason] += 1
 
     def _keep_time(self, choice: _Choice, pcm: np.ndarray, time: float) -> np.ndarray:
         """Stretch or shorten a concealed or quiet slot where the position strays from the clock."""
@@ -330,7 +360,7 @@ class Player:
         level = float(np.sqrt(np.mean(np.square(pcm)))) if len(pcm) else 0.0
         self._peak = max(level, self._peak * PEAK_DECAY)
         quiet = choice.source in ("plc", "dtx") or level <= self._peak * 10 ** (QUIET_DB / 20)
-        if abs(self._error) <= TOLERANCE_S:
+        if -TOO_EARLY_S <= self._error <= TOO_LATE_S:
             self._strayed_since = None
         elif self._strayed_since is None:
             self._strayed_since = time
@@ -346,7 +376,9 @@ class Player:
         return pcm
 
     def _must_move(self, time: float) -> bool:
-        return abs(self._error) > LIMIT_S and time - (self._strayed_since or time) > PATIENCE_S
+        if self._clock.adaptive or self._strayed_since is None:
+            return False
+        return abs(self._error) > LIMIT_S and time - self._strayed_since > PATIENCE_S
 
     def _note_delay(self, time: float) -> None:
         self.delay_changes.append((time, 1000 * (time - self._clock.captured(self.position))))

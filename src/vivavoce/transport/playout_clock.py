@@ -44,6 +44,13 @@ class PlayoutClock:
         self._lateness: deque[float] = deque(maxlen=HISTORY)
         self._seen = 0
         self._fast = 0
+        self._noted: deque[int] = deque(maxlen=HISTORY)  # timestamps whose lateness is known
+        self.lead_s = 0.0  # how long before it sounds a slot is decided: the block that is pulled
+
+    @property
+    def adaptive(self) -> bool:
+        """The delay follows the network."""
+        return self._adaptive
 
     @property
     def anchored(self) -> bool:
@@ -81,21 +88,14 @@ class PlayoutClock:
 
     def usable(self, timestamp: int, arrival: float) -> None:
         """A slot became playable for the first time, by whatever packet: steer the adaptive delay."""
-        if not self._adaptive or self._base is None:
+        if not self._adaptive or self._base is None or timestamp in self._noted:
             return
+        self._noted.append(timestamp)
         self._lateness.append(arrival - self.captured(timestamp))
         self._seen += 1
         if self._seen >= WARM_UP and self._seen % REVIEW_EVERY == 0:
             ordered = sorted(self._lateness)
-            wish = ordered[int(QUANTILE * (len(ordered) - 1))] + MARGIN_S
+            wish = ordered[int(QUANTILE * (len(ordered) - 1))] + MARGIN_S + self.lead_s
             wish = min(max(wish, MIN_DELAY_S), MAX_DELAY_S)
             if abs(wish - self.delay_s) >= STEP_S:
                 self.delay_s = wish
-
-    def restart(self) -> None:
-        """Forget the sender's clock: it jumped, or the network's delay changed for good."""
-        if not self._anchored:
-            self._blocks.clear()
-            self._base = None
-        self._lateness.clear()
-        self._seen = self._fast = 0

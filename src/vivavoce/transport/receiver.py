@@ -28,16 +28,18 @@ from vivavoce.transport.player import Player, Slot
 from vivavoce.transport.playout_clock import PlayoutClock
 from vivavoce.transport.report import reception_report
 from vivavoce.transport.rtcp_metrics import compact_ntp
-from vivavoce.transport.rtp import OPUS_CLOCK_HZ, RtpPacket, unwrap
+from vivavoce.transport.rtp import OPUS_CLOCK_HZ, RtpPacket
 from vivavoce.transport.sender import OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE
 from vivavoce.transport.source import Source, Verdict
-from vivavoce.transport.stats import SLOT_TICKS, ReceiverStats
+from vivavoce.transport.stats import ReceiverStats
+from vivavoce.transport.timeline import Timeline
 
 PAYLOAD_TYPES = {OPUS_PAYLOAD_TYPE: "opus", RED_PAYLOAD_TYPE: "red"}
 MAX_COPIES = 40  # RED blocks looked at per packet, the newest: 400 ms of 10-ms packets
-EARLY_S, LATE_S = 3.0, 30.0  # a packet further from its time than this tells of another clock, not of the network
-CLOCK_JUMP_PACKETS = 3  # so many in a row before it is believed
 STRAGGLERS_S = 1.0  # after a goodbye: packets that it overtook; later ones mean that the sender goes on after all
+ANCHORED_LATE_S = (
+    1.0  # where both ends share a clock the network may be slow; only later than this its clock stood still
+)
 LATE_RUN_S = 0.4  # nothing but late packets for so long: no burst after a stall, the delay has changed for good
 MAX_PLAYOUT_SAMPLES = 1 << 22  # 87 s at 48 kHz: a larger request is a mistake
 
@@ -87,11 +89,8 @@ class Receiver:
         self._ssrc = secrets.randbits(32) if ssrc is None else ssrc
         self._source: Source | None = None
         self._lost_before = 0  # by the sources before this one
-        self._newest: int | None = start  # newest extended timestamp of the current source
-        self._newest_ticks = SLOT_TICKS  # how long that packet is
-        self._offset = 0  # added to it: joins the clocks of successive sources into one
+        self._timeline = Timeline(self._clock, start)
         self._pending: tuple[RtpPacket, float] | None = None  # the first packet of what may be a new sequence
-        self._jumps = 0
         self._late_since: float | None = None
         self._goodbye_at = 0.0  # when it arrived; without meaning before
         self._last_report: tuple[int, float] | None = None  # compact NTP time of the peer's last sender report, arrival
@@ -100,7 +99,12 @@ class Receiver:
     def stats(self) -> ReceiverStats:
         """A snapshot of the counters."""
         with self._lock:
-            return replace(self._stats, slot_ticks=self._stats.slot_ticks.copy(), reasons=self._stats.reasons.copy())
+            return replace(
+                self._stats,
+                restarts=self._stats.restarts + self._timeline.restarts,
+                slot_ticks=self._stats.slot_ticks.copy(),
+                reasons=self._stats.reasons.copy(),
+            )
 
     @property
     def playout_delay_ms(self) -> float:
@@ -146,13 +150,10 @@ class Receiver:
             with self._lock:
                 self._stats.packets_malformed += 1
             return
-        header_bytes = len(datagram) - len(packet.payload) - packet.padding_bytes
         with self._lock:
             if packet.payload_type not in self._payload_types:
                 self._stats.packets_of_unknown_type += 1
                 return
-            self._stats.header_bytes_received += header_bytes + packet.padding_bytes
-            self._stats.bytes_received += len(packet.payload)
             self._accept(packet, arrival_time)
 
     def playout(self, samples: int, now: float) -> np.ndarray:
@@ -183,7 +184,7 @@ class Receiver:
         """
         _check_time("now", now)
         with self._lock:
-            packet_s = self._newest_ticks / OPUS_CLOCK_HZ
+            packet_s = self._timeline.newest_ticks / OPUS_CLOCK_HZ
             return reception_report(self._ssrc, self._source, self._last_report, self._clock.delay_s, packet_s, now)
 
     # -- everything below runs with the lock held --
@@ -212,6 +213,8 @@ class Receiver:
             self._stats.packets_duplicated += 1
             return
         self._stats.packets_received += 1
+        self._stats.bytes_received += len(packet.payload)
+        self._stats.header_bytes_received += packet.header_bytes + packet.padding_bytes
         self._stats.packets_lost = self._lost_before + source.lost
         self._place(source, packet, sequence, arrival)
 
@@ -225,47 +228,32 @@ class Receiver:
         """A new source or a restarted sequence, believed since its second packet; its first was kept."""
         first, arrival = self._pending  # type: ignore[misc] - the caller has checked
         self._pending = None
-        if self._source is not None:
-            self._lost_before += self._source.lost
+        previous = self._source
         self._source = Source(ssrc, first.sequence_number)
         self._stats.restarts += 1
-        self._stats.packets_of_other_sources = max(0, self._stats.packets_of_other_sources - 1)
-        self._rebase(first, arrival)
+        if previous is not None:
+            self._lost_before += previous.lost
+        if previous is None or previous.ssrc != ssrc:
+            self._stats.packets_of_other_sources -= 1  # the first packet, which did belong here
+            self._last_report = None
+            self._join(first.timestamp, arrival)
+        elif not self._timeline.continues(first.timestamp, arrival):
+            self._join(first.timestamp, arrival)
         self._accept(first, arrival)
 
-    def _rebase(self, packet: RtpPacket, arrival: float) -> None:
-        """Join this packet's clock to the one being played, on its grid, where the network's delay puts it."""
-        self._newest = packet.timestamp
+    def _join(self, time: int, arrival: float) -> int:
         self._player.ended_at = None
-        self._jumps = 0
         self._late_since = None
-        if not self._clock.running:
-            self._offset = 0
-            return
-        place = round((arrival - self._clock.captured(0)) * OPUS_CLOCK_HZ) - SLOT_TICKS
-        position = self._player.position
-        place = position + math.ceil((place - position) / SLOT_TICKS) * SLOT_TICKS
-        self._offset = place - packet.timestamp
+        return self._timeline.join(time, arrival, self._player.position)
 
     def _place(self, source: Source, packet: RtpPacket, sequence: int, arrival: float) -> None:
         """Find the packet's time and store what it carries."""
-        extended = packet.timestamp if self._newest is None else unwrap(packet.timestamp, self._newest, 32)
-        if self._clock.running:
-            age = arrival - self._clock.captured(extended + self._offset)
-            if not -EARLY_S <= age <= LATE_S:
-                self._jumps += 1
-                if self._jumps < CLOCK_JUMP_PACKETS:
-                    self._stats.packets_discarded += 1
-                    return
-                self._stats.restarts += 1
-                self._rebase(packet, arrival)
-                extended = packet.timestamp
-            else:
-                self._jumps = 0
-        self._newest = extended if self._newest is None else max(self._newest, extended)
-        source.arrived(arrival, extended / OPUS_CLOCK_HZ)
+        timestamp = self._timeline.place(packet.timestamp, arrival, self._player.position)
+        if timestamp is None:
+            self._stats.packets_discarded += 1
+            return
+        source.arrived(arrival, timestamp / OPUS_CLOCK_HZ)
         self._stats.jitter = source.jitter_s
-        timestamp = extended + self._offset
         if arrival - self._goodbye_at > STRAGGLERS_S:
             self._player.ended_at = None
         if self._payload_types[packet.payload_type] == "opus":
@@ -294,42 +282,38 @@ class Receiver:
             return
         payload = Payload(timestamp, ticks, data, kind, arrival, sequence, lbrr)
         if sequence is not None:
-            if timestamp - self._offset == self._newest:
-                self._newest_ticks = ticks
+            self._timeline.noted(timestamp, ticks)
             if self._player.ended_at is not None:
                 self._player.ended_at = max(self._player.ended_at, timestamp + ticks)
             self._clock.arrived(timestamp, ticks, arrival)
             self._player.note_sequence(sequence, timestamp)
             self._stats.fec_packets_received += lbrr
+        self._clock.usable(timestamp, arrival)
+        if lbrr:
+            self._clock.usable(timestamp - ticks, arrival)
         if self._player.has_played(timestamp + ticks):
             self._store_late(payload, arrival)
             return
         self._late_since = None
-        fresh = self._buffer.at(timestamp) is None
         if not self._buffer.insert(payload):
             self._stats.fec_packets_discarded += kind == "red"
             self._stats.packets_discarded += kind == "primary"  # another of the same time, or too far ahead to be held
-        elif fresh:
-            self._clock.usable(timestamp, arrival)
 
     def _store_late(self, payload: Payload, arrival: float) -> None:
-        concealed = self._player.note_late(payload)
-        if concealed:
-            self._clock.usable(payload.timestamp, arrival)
+        self._player.note_late(payload)
         if payload.sequence is None:
             self._stats.fec_packets_discarded += 1
             return
         self._stats.packets_discarded += 1
         if self._source is not None:
             self._source.discard(payload.sequence)
+        if self._clock.anchored and arrival - self._clock.due(payload.timestamp) < ANCHORED_LATE_S:
+            return
         if self._late_since is None:
             self._late_since = arrival
-        elif arrival - self._late_since > LATE_RUN_S and not self._clock.anchored:
-            self._late_since = None
-            self._clock.restart()
-            self._clock.arrived(payload.timestamp, payload.ticks, arrival)
-            self._player.begin_at(payload.timestamp)
-            self._buffer.insert(payload)
+        elif arrival - self._late_since > LATE_RUN_S:
+            self._stats.restarts += 1
+            self._buffer.insert(replace(payload, timestamp=self._join(payload.timestamp, arrival)))
 
     def _receive_rtcp(self, datagram: bytes, arrival: float) -> None:
         for packet in rtcp.parse_compound(datagram):
@@ -341,9 +325,9 @@ class Receiver:
                 elif (
                     isinstance(packet, rtcp.Goodbye)
                     and self._source.ssrc in packet.sources
-                    and self._newest is not None
+                    and self._timeline.newest is not None
                 ):
-                    self._player.ended_at = self._newest + self._offset + self._newest_ticks
+                    self._player.ended_at = self._timeline.newest + self._timeline.newest_ticks
                     self._goodbye_at = arrival
 
 

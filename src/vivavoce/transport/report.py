@@ -43,8 +43,11 @@ def reception_report(
         delay_since_last_sr=min(round(since_report * 65_536), 0xFFFF_FFFF),
     )
     delay_ms = min(round(1000 * delay_s), 0xFFFF)
+    expected = max(1, source.expected)
     metrics = replace(
-        VoipMetrics.measured(source.ssrc, source.lost_flags(), 1000 * packet_s),
+        VoipMetrics.measured(source.ssrc, source.lost_flags(), 1000 * packet_s),  # bursts and gaps: of the last 20 s
+        loss_rate=fraction_byte(max(0, source.lost) / expected),
+        discard_rate=fraction_byte(min(1.0, source.discarded / expected)),
         end_system_delay=delay_ms,
         buffer_nominal=delay_ms,
         buffer_maximum=delay_ms,

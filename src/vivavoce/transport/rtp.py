@@ -86,6 +86,12 @@ class RtpPacket:
         if not 0 <= self.padding_bytes <= _MAX_PADDING:
             raise ValueError(f"padding_bytes must be in 0..{_MAX_PADDING}, got {self.padding_bytes}")
 
+    @property
+    def header_bytes(self) -> int:
+        """Length of the header, CSRC and extension included."""
+        extension = 0 if self.extension is None else _EXTENSION.size + len(self.extension.data)
+        return _FIXED.size + 4 * len(self.csrc) + extension
+
     @classmethod
     def parse(cls, data: Buffer) -> RtpPacket:
         """Read a datagram.

@@ -263,7 +263,7 @@ class Sender:
             packets_per_second = 1000 / self.frame_ms
             rate -= 8 * packets_per_second * (1 + 4 * copies)
             rate = rate / (1 + copies) if self._red_bitrate_bps is None else rate - copies * self._red_bitrate_bps
-        if not rate >= MIN_OPUS_BITRATE_BPS:
+        if not MIN_OPUS_BITRATE_BPS <= rate < float("inf"):
             raise ValueError(
                 f"{bitrate_bps:.0f} b/s with protection {self.protection} leaves {rate:.0f} b/s for Opus; "
                 f"it needs {MIN_OPUS_BITRATE_BPS}"

@@ -28,6 +28,7 @@ class Source:
 
     Attributes:
         received: Packets accepted, without duplicates.
+        discarded: Of them, packets too late to be played.
         highest: Extended highest sequence number (cycles above the low 16 bits).
         jitter_s: Interarrival jitter in seconds, RFC 3550 section 6.4.1.
     """
@@ -46,6 +47,7 @@ class Source:
         self._expected_next: int | None = None
         self._window = 0  # bit k: sequence number highest - k was received
         self._late = 0  # bit k: it was received, too late to be played
+        self.discarded = 0
         self._reported_expected = self._reported_received = 0
         self._transit = None
 
@@ -77,6 +79,7 @@ class Source:
 
     def discard(self, extended: int) -> None:
         """Note that this packet came too late: for a listener it was lost (RFC 3611 section 4.7.1)."""
+        self.discarded += 1
         age = self.highest - extended
         if 0 <= age < WINDOW:
             self._late |= 1 << age
