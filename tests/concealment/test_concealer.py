@@ -33,6 +33,16 @@ def test_silence_is_silent():
     assert not concealer.conceal(tone(1)).any()
 
 
+@pytest.mark.parametrize("hertz", [110, 173, 215, 440])
+def test_repetition_begins_without_a_click(hertz):
+    sound = (0.5 * np.sin(2 * np.pi * hertz * np.arange(5 * SLOT) / RATE)).astype(np.float32)
+    concealer = create_concealer("repeat", RATE)
+    concealer.receive(sound)
+    gap = concealer.conceal(np.zeros(SLOT, np.float32))
+    assert abs(gap[0] - sound[-1]) < 1.2 * np.abs(np.diff(sound)).max()
+    assert np.abs(np.diff(gap)).max() < 1.2 * np.abs(np.diff(sound)).max()
+
+
 def test_repetition_continues_a_tone_without_a_click_and_fades_within_100_ms():
     concealer = create_concealer("repeat", RATE)
     played = [concealer.receive(part) for part in np.split(tone(5), 5)]

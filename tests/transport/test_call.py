@@ -51,6 +51,13 @@ def test_losses_hit_the_slots_of_the_trace():
     assert result.expected_loss_pct == pytest.approx(15)
 
 
+def test_slots_are_counted_however_long_the_call():
+    samples = np.tile(speech(), 25)
+    result = simulate_call(samples, CallSettings(loss=trace("0000000001"), bitrate_bps=12_000))
+    assert result.slots == {"plc": 375, "primary": 3375}
+    assert result.slot_sources[:10] == result.slot_sources[-10:]
+
+
 def test_the_first_packet_may_be_lost():
     result = simulate_call(speech(), CallSettings(loss=trace("1" + 200 * "0")))
     assert result.slot_sources[:2] == ["plc", "primary"]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vivavoce.transport.stats import ReceiverStats
 
 PULL_S = 0.010  # the house's frame: what the loudspeaker would ask for
+GOODBYE_S = 1.0  # a stream must have been over for so long: anybody can forge a goodbye, and packets may overtake it
 WAITING_S = 0.1  # between two looks at the time limits before anything has arrived
 REPORT_S = 2.0  # between two RTCP reports; varied by half, lest many receivers report in step (RFC 3550 section 6.2)
 OPUS_PAYLOAD_TYPES = (111, 96, 97)  # without SDP: what browsers, GStreamer and FFmpeg take for their first audio stream
@@ -172,7 +173,7 @@ class _Session:
             came = stats.packets_of_unknown_type
             hint = f"; {came} packets had other payload types (--payload-type, --sdp)" if came else ""
             raise VivavoceError(f"no stream to play has come{hint}")
-        if self.ended_by == "idle":  # what was concealed after the last packet is not part of the stream
+        if self.ended_by in ("idle", "goodbye"):  # what was played after the last packet is not part of the stream
             recording.finish(self._heard_samples)
         else:
             self.stats = self.receiver.stats
@@ -185,6 +186,7 @@ class _Session:
         began = clock()
         report_at = began + REPORT_S / 2
         first_pull, pulls = began, 0
+        ended_at: float | None = None
         while True:
             started = self._newest_arrival is not None
             due = first_pull + pulls * PULL_S
@@ -199,7 +201,12 @@ class _Session:
             if now >= report_at:
                 self._report(now)
                 report_at = now + REPORT_S * random.uniform(0.5, 1.5)
-            if self.receiver.ended:
+            if not self.receiver.ended:
+                ended_at = None
+            elif ended_at is None:
+                ended_at = now
+                self.stats, self._heard_samples = self.receiver.stats, recording.samples
+            elif now - ended_at >= GOODBYE_S:
                 return "goodbye"
             if now - began >= self._duration_s:
                 return "duration"

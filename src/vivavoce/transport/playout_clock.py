@@ -91,7 +91,10 @@ class PlayoutClock:
         if not self._adaptive or self._base is None or timestamp in self._noted:
             return
         self._noted.append(timestamp)
-        self._lateness.append(arrival - self.captured(timestamp))
+        lateness = arrival - self.captured(timestamp)
+        if lateness > MAX_DELAY_S:  # no delay would have helped: the sender's clock stood still
+            return
+        self._lateness.append(lateness)
         self._seen += 1
         if self._seen >= WARM_UP and self._seen % REVIEW_EVERY == 0:
             ordered = sorted(self._lateness)

@@ -4,8 +4,8 @@
 any steady clock, and always gets the samples he asked for. Nothing that arrives raises an error or grows memory without
 bound.
 
-Sources follow RFC 3550 (sequence checks of appendix A.1, a new SSRC after two packets in sequence), payloads RFC 7587
-and RFC 2198.
+Sources follow RFC 3550 appendix A.1, with one more condition: a new SSRC or sequence takes over after two packets in
+sequence only when nothing of the old came for 60 ms. Payloads follow RFC 7587 and RFC 2198.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ ANCHORED_LATE_S = (
     1.0  # where both ends share a clock the network may be slow; only later than this its clock stood still
 )
 LATE_RUN_S = 0.4  # nothing but late packets for so long: no burst after a stall, the delay has changed for good
+TAKEOVER_S = 0.06  # a new source is believed when the old one has missed three packets, so that no stranger takes over
+MAX_PENDING = 16
 MAX_PLAYOUT_SAMPLES = 1 << 22  # 87 s at 48 kHz: a larger request is a mistake
 
 
@@ -90,7 +92,8 @@ class Receiver:
         self._source: Source | None = None
         self._lost_before = 0  # by the sources before this one
         self._timeline = Timeline(self._clock, start)
-        self._pending: tuple[RtpPacket, float] | None = None  # the first packet of what may be a new sequence
+        self._pending: list[tuple[RtpPacket, float]] = []  # consecutive packets of what may be a new sequence
+        self._accepted_at = -math.inf
         self._late_since: float | None = None
         self._goodbye_at = 0.0  # when it arrived; without meaning before
         self._last_report: tuple[int, float] | None = None  # compact NTP time of the peer's last sender report, arrival
@@ -195,51 +198,52 @@ class Receiver:
         if source is None:
             source = self._source = Source(packet.ssrc, packet.sequence_number)
         elif packet.ssrc != source.ssrc:
-            if not self._succeeds_pending(packet):
-                self._stats.packets_of_other_sources += 1
-                self._pending = (packet, arrival)
-                return
-            self._begin_anew(packet.ssrc)
-            return self._accept(packet, arrival)
+            self._stats.packets_of_other_sources += 1
+            self._gather(packet, arrival)
+            return
         verdict, sequence = source.accept(packet.sequence_number)
         if verdict is Verdict.SUSPECT:
-            self._pending = (packet, arrival)
+            self._gather(packet, arrival)
             return
-        if verdict is Verdict.RESTART and self._succeeds_pending(packet):
-            self._begin_anew(packet.ssrc)
-            return self._accept(packet, arrival)
-        self._pending = None
         if verdict is Verdict.DUPLICATE:
             self._stats.packets_duplicated += 1
             return
+        self._pending.clear()
+        self._accepted_at = arrival
         self._stats.packets_received += 1
         self._stats.bytes_received += len(packet.payload)
         self._stats.header_bytes_received += packet.header_bytes + packet.padding_bytes
         self._stats.packets_lost = self._lost_before + source.lost
         self._place(source, packet, sequence, arrival)
 
-    def _succeeds_pending(self, packet: RtpPacket) -> bool:
-        if self._pending is None:
-            return False
-        first = self._pending[0]
-        return first.ssrc == packet.ssrc and (first.sequence_number + 1) & 0xFFFF == packet.sequence_number
+    def _gather(self, packet: RtpPacket, arrival: float) -> None:
+        """Keep what may be a new source or a restarted sequence, until two in a row are all that came lately."""
+        pending = self._pending
+        if pending and (
+            packet.ssrc != pending[-1][0].ssrc or packet.sequence_number != pending[-1][0].sequence_number + 1 & 0xFFFF
+        ):
+            pending.clear()
+        pending.append((packet, arrival))
+        if len(pending) > 1 and arrival - self._accepted_at >= TAKEOVER_S:
+            self._begin_anew(pending.copy())
+        elif len(pending) > MAX_PENDING:
+            del pending[0]
 
-    def _begin_anew(self, ssrc: int) -> None:
-        """A new source or a restarted sequence, believed since its second packet; its first was kept."""
-        first, arrival = self._pending  # type: ignore[misc] - the caller has checked
-        self._pending = None
+    def _begin_anew(self, packets: list[tuple[RtpPacket, float]]) -> None:
+        first, arrival = packets[0]
         previous = self._source
-        self._source = Source(ssrc, first.sequence_number)
+        self._source = Source(first.ssrc, first.sequence_number)
         self._stats.restarts += 1
         if previous is not None:
             self._lost_before += previous.lost
-        if previous is None or previous.ssrc != ssrc:
-            self._stats.packets_of_other_sources -= 1  # the first packet, which did belong here
+        if previous is None or previous.ssrc != first.ssrc:
+            self._stats.packets_of_other_sources -= len(packets)  # they did belong here
             self._last_report = None
             self._join(first.timestamp, arrival)
         elif not self._timeline.continues(first.timestamp, arrival):
             self._join(first.timestamp, arrival)
-        self._accept(first, arrival)
+        for packet, arrival in packets:
+            self._accept(packet, arrival)
 
     def _join(self, time: int, arrival: float) -> int:
         self._player.ended_at = None
@@ -307,7 +311,8 @@ class Receiver:
         self._stats.packets_discarded += 1
         if self._source is not None:
             self._source.discard(payload.sequence)
-        if self._clock.anchored and arrival - self._clock.due(payload.timestamp) < ANCHORED_LATE_S:
+        allowed = ANCHORED_LATE_S if self._clock.adaptive else ANCHORED_LATE_S + self._clock.delay_s
+        if self._clock.anchored and arrival - self._clock.captured(payload.timestamp) < allowed:
             return
         if self._late_since is None:
             self._late_since = arrival

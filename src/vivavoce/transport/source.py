@@ -19,8 +19,7 @@ class Verdict(Enum):
 
     NEW = "new"
     DUPLICATE = "duplicate"
-    RESTART = "restart"  # the second packet of a sequence that began anew
-    SUSPECT = "suspect"  # far from the sequence: a stray, or the first packet after a restart
+    SUSPECT = "suspect"  # far from the sequence: a stray, or a restart
 
 
 class Source:
@@ -37,19 +36,12 @@ class Source:
         self.ssrc = ssrc
         self.jitter_s = 0.0
         self._transit: float | None = None
-        self._reported_expected = self._reported_received = 0
-        self.restart(sequence_number)
-
-    def restart(self, sequence_number: int) -> None:
-        """Begin a sequence at this number; the number itself still has to be accepted."""
         self.first = self.highest = sequence_number
         self.received = 0
-        self._expected_next: int | None = None
         self._window = 0  # bit k: sequence number highest - k was received
         self._late = 0  # bit k: it was received, too late to be played
         self.discarded = 0
         self._reported_expected = self._reported_received = 0
-        self._transit = None
 
     def accept(self, sequence_number: int) -> tuple[Verdict, int]:
         """Judge a packet's sequence number.
@@ -60,11 +52,7 @@ class Source:
         delta = sequence_delta(sequence_number, self.highest & 0xFFFF)
         extended = self.highest + delta
         if delta > MAX_DROPOUT or delta < -MAX_MISORDER:
-            if sequence_number == self._expected_next:
-                return Verdict.RESTART, sequence_number
-            self._expected_next = (sequence_number + 1) & 0xFFFF
             return Verdict.SUSPECT, extended
-        self._expected_next = None
         if delta > 0:
             self._window = (self._window << delta) & ((1 << WINDOW) - 1)
             self._late = (self._late << delta) & ((1 << WINDOW) - 1)
