@@ -33,7 +33,9 @@ def test_an_adaptive_delay_learns_from_packets_that_were_overtaken():
     learning = receiver.stats.packets_discarded
     play(receiver, [arrival for arrival in arrivals if arrival[0] >= 20], 30.2, start=20)
     assert receiver.playout_delay_ms > 60
-    assert receiver.stats.packets_discarded - learning < 0.1 * np.count_nonzero(held_back[1000:])
+    late = receiver.stats.packets_discarded - learning
+    assert late < 0.04 * 500  # it aims at one in fifty
+    assert late < 0.3 * np.count_nonzero(held_back[1000:])
 
 
 @pytest.mark.parametrize("pull_s", [0.01, 0.02, 0.04])
