@@ -27,7 +27,7 @@ test: .venv/test-ready lint native
 lint: .venv/test-ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 native: .venv/test-ready
 	$(BIN)/cmake -S . -B build/native -G Ninja -D VIVAVOCE_TESTS=ON -D CMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) \
