@@ -81,7 +81,11 @@ def wav_bytes(samples: np.ndarray, sample_rate: int) -> bytes:
 
 def pcm16(samples: np.ndarray) -> np.ndarray:
     """Samples as int16, rounded to the nearest; what lies outside of [-1, 1) saturates."""
-    return np.clip(np.rint(np.asarray(samples, np.float64) * 32_768), -32_768, 32_767).astype(np.int16)
+    integers = np.empty(len(samples), np.int16)
+    for at in range(0, len(samples), BLOCK_SAMPLES):  # float32 holds 24 bits, more than are kept
+        scaled = np.rint(samples[at : at + BLOCK_SAMPLES] * np.float32(32_768))
+        integers[at : at + BLOCK_SAMPLES] = np.clip(scaled, -32_768, 32_767)
+    return integers
 
 
 def write_wav(path: str | Path, samples: np.ndarray, sample_rate: int, *, force: bool = False) -> None:
