@@ -1,8 +1,10 @@
 """vivavoce: the voice path of a live call.
 
-    Sender, Receiver          the two ends of a call, for any event loop
-    simulate_call             both of them over a lossy network, on a virtual clock
-    Protection                what a sender adds against loss
+    the two ends of a call, for any event loop     Sender, Receiver, Protection, their stats, Slot, Concealer
+    both of them on a virtual clock                simulate_call, CallSettings, CallResult
+    the network between them                       Network, loss and jitter models, parse_loss, read_trace, read_jitter
+    Opus                                           OpusEncoder, OpusDecoder, find_libopus
+    what a session description says of audio       AudioDescription
 
 Importing this needs NumPy and the core alone; libopus is looked for when the first encoder or decoder is made.
 """
@@ -10,19 +12,37 @@ Importing this needs NumPy and the core alone; libopus is looked for when the fi
 from vivavoce._core import version as _version
 from vivavoce.codec.library import Libopus, find_libopus
 from vivavoce.codec.opus import OpusDecoder, OpusEncoder
+from vivavoce.concealment.concealer import Concealer
 from vivavoce.errors import AudioFileError, CodecError, MissingExtraError, PacketError, VivavoceError
 from vivavoce.streaming import Processor
 from vivavoce.transport.call import CallResult, CallSettings, simulate_call
-from vivavoce.transport.loss import Bernoulli, BurstAge, GilbertElliott, LossModel, RecordedTrace, parse_loss
-from vivavoce.transport.network import GammaJitter, JitterModel, JitterTrace, Network
+from vivavoce.transport.loss import (
+    BURST_MODELS,
+    Bernoulli,
+    BurstAge,
+    GilbertElliott,
+    LossModel,
+    RecordedTrace,
+    parse_loss,
+    read_trace,
+)
+from vivavoce.transport.network import GammaJitter, JitterModel, JitterTrace, Network, read_jitter
+from vivavoce.transport.player import Slot
 from vivavoce.transport.protection import Protection
 from vivavoce.transport.receiver import Receiver
+from vivavoce.transport.sdp import AudioDescription
 from vivavoce.transport.sender import Sender, SenderStats
 from vivavoce.transport.stats import ReceiverStats
 
 __version__ = _version()  # pyproject.toml states it, the core is compiled with it
 
 __all__ = [
+    "BURST_MODELS",
+    "AudioDescription",
+    "Concealer",
+    "Slot",
+    "read_jitter",
+    "read_trace",
     "AudioFileError",
     "Bernoulli",
     "BurstAge",

@@ -1,20 +1,14 @@
 """Speech, packets and the two builds of libopus that the codec tests share."""
 
 import ctypes
-import os
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import soxr
 
-from vivavoce.codec.library import _files_of_pyav, load_libopus
+from vivavoce.codec.library import load_libopus, pyav_libopus_files
 from vivavoce.codec.opus import OpusEncoder
-from vivavoce.errors import CodecError
-
-SPEECH = Path(__file__).parent.parent / "data" / "speech-16k.flac"
 
 # name: arguments of the encoder; between them all modes, bandwidths and frame durations, mono and stereo
 ENCODERS = {
@@ -38,45 +32,36 @@ ENCODERS = {
 LIBRARIES = ["bundled", pytest.param("debian", marks=pytest.mark.peer)]
 
 
-def load(name):
-    if name == "bundled":
-        files = _files_of_pyav()
-        if not files:
-            pytest.skip("PyAV's wheel with its libopus is not installed")
-        return load_libopus(files[0], origin="PyAV")
-    try:
-        return load_libopus("libopus.so.0")
-    except CodecError:
-        message = "the Debian package libopus0 is not installed"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+def load(name, peer):
+    if name == "debian":
+        return load_libopus(peer.library("libopus.so.0", "libopus0"))
+    files = pyav_libopus_files()
+    if not files:
+        peer.missing("PyAV's wheel with its libopus")
+    return load_libopus(files[0], origin="PyAV")
 
 
 @pytest.fixture(scope="session", params=LIBRARIES)
-def library(request):
+def library(request, peer):
     """Both builds of libopus, one after the other."""
-    return load(request.param)
+    return load(request.param, peer)
 
 
 @pytest.fixture(scope="session")
-def bundled():
+def bundled(peer):
     """The libopus in PyAV's wheel."""
-    return load("bundled")
+    return load("bundled", peer)
 
 
 @pytest.fixture(scope="session")
-def debian():
+def debian(peer):
     """The libopus of Debian's package libopus0."""
-    return load("debian")
+    return load("debian", peer)
 
 
 @pytest.fixture(scope="session")
-def speech():
-    """Six seconds of one reader, shape (96000,), float32, 16 kHz."""
-    samples, sample_rate = soundfile.read(SPEECH, dtype="float32")
-    assert sample_rate == 16000
-    return samples
+def speech(speech_16k):
+    return speech_16k
 
 
 @pytest.fixture(scope="session")

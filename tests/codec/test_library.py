@@ -23,7 +23,7 @@ def fresh_search(monkeypatch):
 
 @pytest.fixture
 def without_pyav(monkeypatch):
-    monkeypatch.setattr(library_module, "_files_of_pyav", list)
+    monkeypatch.setattr(library_module, "pyav_libopus_files", list)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_without_any_libopus_the_error_names_both_ways_out():
 def test_a_broken_copy_in_pyavs_wheel_is_named(monkeypatch, tmp_path):
     broken = tmp_path / "libopus-1234.so.0"
     broken.write_bytes(b"cut off")
-    monkeypatch.setattr(library_module, "_files_of_pyav", lambda: [broken])
+    monkeypatch.setattr(library_module, "pyav_libopus_files", lambda: [broken])
     with pytest.raises(CodecError, match=r"no libopus was found.*libopus-1234"):
         find_libopus()
 
@@ -114,12 +114,12 @@ def test_pyavs_wheels_are_searched_on_every_system(monkeypatch, tmp_path, folder
     spec = ModuleSpec("av", None, is_package=True)
     spec.submodule_search_locations = [str(tmp_path / "av")]
     monkeypatch.setattr(library_module.importlib.util, "find_spec", lambda module: spec)
-    assert [file.name for file in library_module._files_of_pyav()] == [name]
+    assert [file.name for file in library_module.pyav_libopus_files()] == [name]
 
 
 def test_a_broken_av_module_is_as_good_as_none(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    assert library_module._files_of_pyav() == []
+    assert library_module.pyav_libopus_files() == []
 
 
 def test_finding_libopus_does_not_import_pyav():

@@ -51,7 +51,7 @@ def test_the_rate_counts_every_payload_byte(protect, bitrate_bps):
     sent = [RtpPacket.parse(datagram) for (datagram,) in send_all(stream, speech())]
     bits = 8 * sum(len(packet.payload) for packet in sent[4:])
     assert bits / (0.02 * len(sent[4:])) == pytest.approx(bitrate_bps, rel=0.03)
-    assert stream.stats.payload_bytes_sent == sum(len(packet.payload) for packet in sent)
+    assert stream.stats.bytes_sent == sum(len(packet.payload) for packet in sent)
     assert stream.stats.header_bytes_sent == 12 * len(sent)
 
 
@@ -69,7 +69,7 @@ def test_copies_may_come_from_a_second_encoder_at_a_lower_rate():
     red = [RedPacket.parse(RtpPacket.parse(datagram).payload) for (datagram,) in send_all(stream, speech())]
     copies = [block.data for packet in red for block in packet.redundant]
     assert np.mean([len(copy) for copy in copies]) < 0.4 * np.mean([len(packet.data) for packet in red])
-    rate = 8 * stream.stats.payload_bytes_sent / (0.02 * len(red))
+    rate = 8 * stream.stats.bytes_sent / (0.02 * len(red))
     assert rate == pytest.approx(40_000, rel=0.15)
 
 
@@ -143,7 +143,7 @@ def test_the_report_counts_and_says_goodbye():
     stream = sender()
     send_all(stream, speech(1.0))
     report, description, goodbye = rtcp.parse_compound(stream.report(5.0, goodbye=True))
-    assert (report.packet_count, report.octet_count) == (50, stream.stats.payload_bytes_sent)
+    assert (report.packet_count, report.octet_count) == (50, stream.stats.bytes_sent)
     assert description.chunks[0].ssrc == 7
     assert goodbye.sources == (7,)
 
@@ -173,3 +173,25 @@ def test_the_rate_can_change_in_mid_call():
     with pytest.raises(ValueError, match="leaves"):
         stream.bitrate_bps = 5_000
     assert stream.bitrate_bps == 48_000
+
+
+@pytest.mark.parametrize(("frame_ms", "red"), [(60, "red:8"), (20, "red:17"), (40, "red:9")])
+def test_distances_that_red_cannot_express_are_refused(frame_ms, red):
+    reaches = int(red.partition(":")[2]) * frame_ms * 48
+    if reaches > 2**14 - 1:
+        with pytest.raises(ValueError, match="341 ms"):
+            sender(red, frame_ms=frame_ms, bitrate_bps=64_000)
+    else:
+        assert sender(red, frame_ms=frame_ms, bitrate_bps=64_000).protection.red
+
+
+def test_no_payload_is_longer_than_chrome_plays():
+    stream = sender("red:1,2", bitrate_bps=500_000, vbr=False)
+    sent = [RtpPacket.parse(datagram) for (datagram,) in send_all(stream, speech(1.0))]
+    assert max(len(packet.payload) for packet in sent) <= 1000
+    assert stream.stats.red_copies_left_out > 0
+
+
+def test_every_end_has_a_name_of_its_own():
+    names = {rtcp.parse_compound(sender().report(1.0))[1].chunks[0].items for _ in range(2)}
+    assert len(names) == 2

@@ -117,7 +117,7 @@ def _find(named: str) -> Libopus:
         return load_libopus(named, origin=ENVIRONMENT_VARIABLE)
     refused = []
     candidates: list[tuple[Origin, str]] = []
-    candidates.extend(("PyAV", str(path)) for path in _files_of_pyav())
+    candidates.extend(("PyAV", str(path)) for path in pyav_libopus_files())
     candidates.extend(("system", name) for name in _system_names())
     for origin, path in candidates:
         try:
@@ -161,7 +161,7 @@ def load_libopus(path: str | Path, origin: Origin = "system") -> Libopus:
     return Libopus(path=_path_of(api, str(path)), origin=origin, version=version, api=api)
 
 
-def _files_of_pyav() -> list[Path]:
+def pyav_libopus_files() -> list[Path]:
     """The copies of libopus inside PyAV's wheel: none where PyAV was built against the system's libraries."""
     try:
         spec = importlib.util.find_spec("av")

@@ -121,6 +121,11 @@ class OpusPacket:
         return len(self.frames) * self.frame_samples
 
 
+def is_dtx(data: bytes) -> bool:
+    """Whether a packet says no more than that nobody speaks: libopus gives such frames at most two bytes."""
+    return len(data) <= 2
+
+
 def frame_samples(data: bytes) -> int:
     """Duration of each frame of a packet in 48-kHz samples, read from the TOC byte.
 

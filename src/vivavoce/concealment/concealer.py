@@ -17,7 +17,14 @@ DECAY_S = 0.080  # ... and gone after another four, before it drones
 
 
 class Concealer(Protocol):
-    """Anything that fills gaps. One instance belongs to one stream."""
+    """Anything that fills gaps. One instance belongs to one stream.
+
+    Attributes:
+        smooths_joins: How a gap turns into what was decoded is this concealer's own business, in `receive`; otherwise
+            the receiver fades over, from the decoder's concealment.
+    """
+
+    smooths_joins: bool
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
         """Take a slot that was decoded; return what is played for it (the join after a gap may be smoothed)."""
@@ -42,7 +49,7 @@ class Concealer(Protocol):
 class OpusConcealment:
     """The decoder's own concealment, as it is."""
 
-    name = "opus"
+    smooths_joins = False
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
         return samples
@@ -57,7 +64,7 @@ class OpusConcealment:
 class Silence:
     """Zeros: the floor."""
 
-    name = "silence"
+    smooths_joins = True
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
         return samples
@@ -79,7 +86,7 @@ class Repetition:
         sample_rate: Of the samples, in Hz.
     """
 
-    name = "repeat"
+    smooths_joins = True
 
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate

@@ -165,7 +165,7 @@ def simulate_call(samples: np.ndarray, settings: CallSettings) -> CallResult:
         duration_s=duration_s,
         packets=len(network.lost),
         lost=sum(network.lost),
-        bitrate_bps=8 * sender.stats.payload_bytes_sent / duration_s,
+        bitrate_bps=8 * sender.stats.bytes_sent / duration_s,
         expected_loss_pct=sender.expected_loss_pct,
         slots={source: sources.count(source) for source in sorted(set(sources))},
         protection=_carried(sender.stats, settings.protection),
@@ -184,7 +184,7 @@ def encode_rate(samples: np.ndarray, settings: CallSettings) -> float:
     sender = _sender(settings)
     for frame in _frames(samples, sender):
         sender.send(frame)
-    return 8 * sender.stats.payload_bytes_sent / (len(samples) / settings.sample_rate)
+    return 8 * sender.stats.bytes_sent / (len(samples) / settings.sample_rate)
 
 
 def unprotected(settings: CallSettings) -> CallSettings:

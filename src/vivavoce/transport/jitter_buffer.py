@@ -101,12 +101,6 @@ class JitterBuffer:
             self._remove(0)
         return dropped
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._payloads.clear()
-        self._order.clear()
-        self._bytes = 0
-
     def _remove(self, place: int) -> None:
         payload = self._payloads.pop(self._order.pop(place))
         self._bytes -= len(payload.data)

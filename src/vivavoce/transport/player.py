@@ -14,25 +14,18 @@ from typing import NamedTuple
 import numpy as np
 
 from vivavoce.codec.opus import OpusDecoder
-from vivavoce.concealment.concealer import Concealer, OpusConcealment
+from vivavoce.codec.packet import is_dtx
+from vivavoce.concealment.concealer import Concealer
 from vivavoce.errors import PacketError
 from vivavoce.transport.jitter_buffer import JitterBuffer, Payload
+from vivavoce.transport.pace import Pace
 from vivavoce.transport.playout_clock import PlayoutClock
 from vivavoce.transport.rtp import OPUS_CLOCK_HZ
-from vivavoce.transport.splice import splice
 from vivavoce.transport.stats import SLOT_TICKS, ReceiverStats
 
-DTX_BYTES = 2  # a packet of at most this size holds no frame: the sender pauses
 PLC_STEP_TICKS = 120  # libopus conceals multiples of 2.5 ms
 RESYNC_S = 0.5  # further off than this the position jumps; nearer, it slides
-TOO_LATE_S = 0.010  # the delay may be longer than it should by half a slot before a quiet place is used to mend it,
-TOO_EARLY_S = 0.002  # but hardly shorter: that loses packets
-LIMIT_S = 0.018  # a fixed delay may stray by this much, just under a packet, where for
-PATIENCE_S = 5.0  # ... this long there was no quiet place: then the best lag of a loud one has to do
-SMOOTHING = 0.1  # of the clock error: callbacks jitter by a few milliseconds
-QUIET_DB = -30.0  # below the recent peak level a slot counts as silence
 LEAD_DECAY = 0.999  # per slot: a block size that is no longer used is forgotten in twenty seconds
-PEAK_DECAY = 0.998  # per slot: the peak is forgotten in ten seconds
 FADE_S = 0.005  # from the concealed course to the repaired one
 MAX_LATE = 8  # late payloads kept to repair the decoder: more than 160 ms later nobody hears the difference
 RECENT_SLOTS = 3000  # one minute
@@ -108,10 +101,7 @@ class Player:
         self._last_sequence: int | None = None
         self._paused = False
         self._gap: _Gap | None = None
-        self._error = 0.0
-        self._aimed_delay = clock.delay_s
-        self._strayed_since: float | None = None
-        self._peak = 0.0
+        self._pace = Pace(sample_rate, clock)
 
     @property
     def ended(self) -> bool:
@@ -124,15 +114,14 @@ class Player:
         """Whether the time up to `end` is over."""
         return self._begun and (self._playing or self._clock.anchored) and end <= self.position
 
-    def note_late(self, payload: Payload) -> bool:
-        """Keep a payload whose time is over if its slot was concealed (True): it can still repair the decoder."""
+    def note_late(self, payload: Payload) -> None:
+        """Keep a payload whose time is over if its slot was concealed: it can still repair the decoder."""
         gap = self._gap
         if gap is None or payload.timestamp < gap.start or payload.timestamp in gap.late:
-            return False
+            return
         if len(gap.late) == MAX_LATE:
             del gap.late[min(gap.late)]
         gap.late[payload.timestamp] = payload
-        return True
 
     def note_sequence(self, sequence: int, timestamp: int) -> None:
         """A primary arrived; if it follows the last one played without a gap in sequence, the sender had paused."""
@@ -178,12 +167,16 @@ class Player:
         pcm, choice = self._decode(choice)
         with self._lock:
             self._count(choice, pcm, time)
-            pcm = self._keep_time(choice, pcm, time)
+            fitted = self._pace.fit(pcm, time - self._clock.due(self.position), time, choice.source in ("plc", "dtx"))
+            if (change := len(fitted) - len(pcm)) != 0:
+                self._stats.inserted_samples_for_deceleration += max(0, change)
+                self._stats.removed_samples_for_acceleration += max(0, -change)
+                self._note_delay(time + change / self.sample_rate)
             self.position += choice.ticks
             for payload in self._buffer.drop_before(self.position):
                 if payload is not choice.payload:  # came while its slot was being made up
                     self._drop_unplayed(payload)
-        return pcm
+        return fitted
 
     def _drop_unplayed(self, payload: Payload) -> None:
         self.note_late(payload)
@@ -215,7 +208,7 @@ class Player:
             if wait > 0:
                 return min(wait, wanted)
             self._playing = True
-            self._error = 0.0
+            self._pace.start()
             self._note_delay(time)
         return 0
 
@@ -267,7 +260,9 @@ class Player:
                     self._buffer.remove(choice.payload.timestamp)
                     choice = self._choose()
         if choice.source == "plc" and self._gap is None:
-            self._gap = _Gap(self.position, self._last_sequence, self._decoder.snapshot())
+            gap = _Gap(self.position, self._last_sequence, self._decoder.snapshot())
+            with self._lock:
+                self._gap = gap
         proposal = self._decoder.conceal(self._samples(choice.ticks))
         return (proposal if choice.source == "dtx" else self._concealer.conceal(proposal)), choice
 
@@ -285,10 +280,11 @@ class Player:
                 course = course[:count]  # a packet may be as short as 2.5 ms
                 fade = (np.arange(len(course), dtype=np.float32) + 0.5) / len(course)
                 pcm[: len(course)] = (1 - fade) * course + fade * pcm[: len(course)]
-            self._paused = len(payload.data) <= DTX_BYTES
+            self._paused = is_dtx(payload.data)
             self._last_sequence = payload.sequence
             self._slot_ticks = payload.ticks
-        self._gap = None
+        with self._lock:
+            self._gap = None
         return self._concealer.receive(pcm)
 
     def _late_run(self) -> list[Payload]:
@@ -315,13 +311,15 @@ class Player:
         try:
             for payload in late:
                 self._decoder.decode(payload.data)
-                self._stats.late_payloads_used += 1
         except PacketError:
             self._decoder.restore(concealed)
+            return
+        with self._lock:
+            self._stats.late_payloads_used += len(late)
 
     def _concealed_course(self) -> np.ndarray | None:
         """How a gap would have gone on, to fade from; None for a concealer that fades at its own joins."""
-        if not isinstance(self._concealer, OpusConcealment):
+        if self._concealer.smooths_joins:
             return None
         state = self._decoder.snapshot()
         course = self._decoder.conceal(self._samples(4 * PLC_STEP_TICKS))[: round(FADE_S * self.sample_rate)]
@@ -351,34 +349,6 @@ class Player:
             gap.samples += count
             gap.silent_samples += silent
             gap.reasons[choice.reason] += 1
-
-    def _keep_time(self, choice: _Choice, pcm: np.ndarray, time: float) -> np.ndarray:
-        """Stretch or shorten a concealed or quiet slot where the position strays from the clock."""
-        self._error -= self._clock.delay_s - self._aimed_delay
-        self._aimed_delay = self._clock.delay_s
-        self._error += SMOOTHING * (time - self._clock.due(self.position) - self._error)
-        level = float(np.sqrt(np.mean(np.square(pcm)))) if len(pcm) else 0.0
-        self._peak = max(level, self._peak * PEAK_DECAY)
-        quiet = choice.source in ("plc", "dtx") or level <= self._peak * 10 ** (QUIET_DB / 20)
-        if -TOO_EARLY_S <= self._error <= TOO_LATE_S:
-            self._strayed_since = None
-        elif self._strayed_since is None:
-            self._strayed_since = time
-        if self._strayed_since is not None and (quiet or self._must_move(time)):
-            fitted = splice(pcm, -round(self._error * self.sample_rate), self.sample_rate)
-            change = len(fitted) - len(pcm)
-            self._stats.inserted_samples_for_deceleration += max(0, change)
-            self._stats.removed_samples_for_acceleration += max(0, -change)
-            self._error += change / self.sample_rate
-            if change:
-                self._note_delay(time + change / self.sample_rate)
-            pcm = fitted
-        return pcm
-
-    def _must_move(self, time: float) -> bool:
-        if self._clock.adaptive or self._strayed_since is None:
-            return False
-        return abs(self._error) > LIMIT_S and time - self._strayed_since > PATIENCE_S
 
     def _note_delay(self, time: float) -> None:
         self.delay_changes.append((time, 1000 * (time - self._clock.captured(self.position))))

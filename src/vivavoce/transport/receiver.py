@@ -28,8 +28,7 @@ from vivavoce.transport.player import Player, Slot
 from vivavoce.transport.playout_clock import PlayoutClock
 from vivavoce.transport.report import reception_report
 from vivavoce.transport.rtcp_metrics import compact_ntp
-from vivavoce.transport.rtp import OPUS_CLOCK_HZ, RtpPacket
-from vivavoce.transport.sender import OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE
+from vivavoce.transport.rtp import OPUS_CLOCK_HZ, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE, RtpPacket
 from vivavoce.transport.source import Source, Verdict
 from vivavoce.transport.stats import ReceiverStats
 from vivavoce.transport.timeline import Timeline
@@ -43,6 +42,7 @@ ANCHORED_LATE_S = (
 LATE_RUN_S = 0.4  # nothing but late packets for so long: no burst after a stall, the delay has changed for good
 TAKEOVER_S = 0.06  # a new source is believed when the old one has missed three packets, so that no stranger takes over
 MAX_PENDING = 16
+MAX_PLAYOUT_DELAY_MS = 10_000
 MAX_PLAYOUT_SAMPLES = 1 << 22  # 87 s at 48 kHz: a larger request is a mistake
 
 
@@ -59,6 +59,7 @@ class Receiver:
             for two ends that share one (a simulation, or RTCP over synchronised clocks). Playout begins there even if
             the first packets are lost.
         ssrc: Of this receiver's own reports; drawn at random by default.
+        cname: Canonical name of this end; None draws one (RFC 7022 section 4.2).
 
     Raises:
         ValueError: A setting is out of range.
@@ -74,9 +75,10 @@ class Receiver:
         payload_types: Mapping[int, str] | None = None,
         anchor: tuple[int, float] | None = None,
         ssrc: int | None = None,
+        cname: str | None = None,
     ) -> None:
-        if playout_delay_ms is not None and not 0 <= playout_delay_ms <= 10_000:
-            raise ValueError(f"playout_delay_ms must be between 0 and 10000, got {playout_delay_ms}")
+        if playout_delay_ms is not None and not 0 <= playout_delay_ms <= MAX_PLAYOUT_DELAY_MS:
+            raise ValueError(f"playout_delay_ms must be between 0 and {MAX_PLAYOUT_DELAY_MS}, got {playout_delay_ms}")
         self.sample_rate = sample_rate
         self._payload_types = dict(PAYLOAD_TYPES if payload_types is None else payload_types)
         if unknown := set(self._payload_types.values()) - {"opus", "red"}:
@@ -89,6 +91,7 @@ class Receiver:
         start = None if anchor is None else anchor[0]
         self._player = Player(sample_rate, self._buffer, self._clock, concealer, self._stats, self._lock, start)
         self._ssrc = secrets.randbits(32) if ssrc is None else ssrc
+        self._cname = secrets.token_urlsafe(12) if cname is None else cname
         self._source: Source | None = None
         self._lost_before = 0  # by the sources before this one
         self._timeline = Timeline(self._clock, start)
@@ -188,7 +191,9 @@ class Receiver:
         _check_time("now", now)
         with self._lock:
             packet_s = self._timeline.newest_ticks / OPUS_CLOCK_HZ
-            return reception_report(self._ssrc, self._source, self._last_report, self._clock.delay_s, packet_s, now)
+            return reception_report(
+                self._ssrc, self._cname, self._source, self._last_report, self._clock.delay_s, packet_s, now
+            )
 
     # -- everything below runs with the lock held --
 

@@ -13,6 +13,7 @@ from vivavoce.transport.source import Source
 
 def reception_report(
     ssrc: int,
+    cname: str,
     source: Source | None,
     last_report: tuple[int, float] | None,
     delay_s: float,
@@ -23,13 +24,14 @@ def reception_report(
 
     Args:
         ssrc: Of the receiver.
+        cname: Of the receiver.
         source: What is received; None: nothing was heard yet.
         last_report: Compact NTP time of the sender's last report and its arrival in seconds.
         delay_s: The playout delay.
         packet_s: What one packet lasts, for the durations of bursts and gaps.
         now: Seconds on the clock of the arrivals.
     """
-    description = SourceDescription.named(ssrc, "vivavoce")
+    description = SourceDescription.named(ssrc, cname)
     if source is None:
         return serialize_compound([ReceiverReport(ssrc), description])
     since_report = 0.0 if last_report is None else max(0.0, now - last_report[1])

@@ -76,11 +76,11 @@ def interarrival_jitter(previous_jitter: float, transit_difference: float) -> fl
     """One step of the jitter estimate (RFC 3550 section 6.4.1).
 
     Args:
-        previous_jitter: The estimate so far, timestamp ticks; 0 at first.
-        transit_difference: Arrival minus timestamp of this packet, less the same of the one before, in ticks.
+        previous_jitter: The estimate so far, in any one unit of time; 0 at first.
+        transit_difference: Arrival minus timestamp of this packet, less the same of the one before, in that unit.
 
     Returns:
-        The new estimate in ticks.
+        The new estimate.
     """
     return previous_jitter + (abs(transit_difference) - previous_jitter) / _JITTER_GAIN
 

@@ -14,6 +14,8 @@ from vivavoce.errors import PacketError
 
 RTP_VERSION = 2
 OPUS_CLOCK_HZ = 48_000  # RFC 7587 section 4.1
+OPUS_PAYLOAD_TYPE = 111  # Chrome's dynamic choice, which other stacks copied
+RED_PAYLOAD_TYPE = 63
 
 _FIXED = struct.Struct("!BBHII")
 _EXTENSION = struct.Struct("!HH")

@@ -12,19 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from vivavoce.codec.opus import Bandwidth, OpusEncoder
-from vivavoce.codec.packet import has_lbrr
+from vivavoce.codec.packet import has_lbrr, is_dtx
 from vivavoce.errors import PacketError
-from vivavoce.redundancy.red import RedHistory
+from vivavoce.redundancy.red import MAX_OFFSET, RedHistory
 from vivavoce.transport import rtcp
 from vivavoce.transport.protection import Protection
 from vivavoce.transport.rtcp_metrics import ntp_from_seconds, round_trip_time
-from vivavoce.transport.rtp import OPUS_CLOCK_HZ, RtpPacket
+from vivavoce.transport.rtp import OPUS_CLOCK_HZ, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE, RtpPacket
 
-OPUS_PAYLOAD_TYPE = 111  # Chrome's dynamic choice, which other stacks copied
-RED_PAYLOAD_TYPE = 63
+FRAME_MS = (10, 20, 40, 60)
+MAX_RED_PAYLOAD_BYTES = 1000  # above it Chrome's receiver falls silent for good (crbug 1248479)
 UNREPORTED_LOSS_PCT = 10.0  # expected until the first report: enough for Opus to write LBRR
 LOSS_SMOOTHING = 0.5  # weight of the newest receiver report; reports are seconds apart
-DTX_BYTES = 2  # Opus marks a frame that need not be sent by a packet of at most this size
 MIN_OPUS_BITRATE_BPS = 6_000  # RFC 6716 section 2.1.1
 
 
@@ -32,16 +31,18 @@ MIN_OPUS_BITRATE_BPS = 6_000  # RFC 6716 section 2.1.1
 class SenderStats:
     """Counters since creation, named after W3C webrtc-stats (RTCOutboundRtpStreamStats).
 
-    `payload_bytes_sent` counts RTP payload: Opus, RED headers and padding, not RTP, UDP and IP headers.
+    `bytes_sent` counts RTP payload: Opus, RED headers and padding, not RTP, UDP and IP headers. `red_copies_left_out`
+    counts copies that RED's fields, or a payload that Chrome still plays, had no room for.
     """
 
     packets_sent: int = 0
-    payload_bytes_sent: int = 0
+    bytes_sent: int = 0
     header_bytes_sent: int = 0
     frames_encoded: int = 0
     dtx_frames: int = 0
     packets_with_lbrr: int = 0
     packets_with_red: int = 0
+    red_copies_left_out: int = 0
     reports_received: int = 0
     remote_fraction_lost: float | None = None
     round_trip_time: float | None = None
@@ -64,7 +65,12 @@ class Sender:
         expected_loss_pct: What the encoder prepares for, in percent; None follows the peer's RTCP reports, and is 10
             until the first. At 0 Opus writes no LBRR.
         dtx: Stop sending in silence (RFC 7587 section 3.1.3); the first frame of a pause is still sent as its marker.
+        vbr: Let the rate follow the signal; otherwise all packets are equally long.
+        bandwidth: Audio bandwidth of Opus; None lets it choose.
+        complexity: Of the encoder, 0 (fast) to 10.
         red_bitrate_bps: Make the RED copies by a second encoder of this rate; None copies the primary's own bytes.
+        payload_type, red_payload_type: In the RTP header and inside RED, as the session description says.
+        cname: Canonical name of this end; None draws one (RFC 7022 section 4.2).
         ssrc, sequence_number, timestamp: Where the stream starts; None draws them at random (RFC 3550 section 5.1).
 
     Raises:
@@ -90,10 +96,14 @@ class Sender:
         ssrc: int | None = None,
         sequence_number: int | None = None,
         timestamp: int | None = None,
-        cname: str = "vivavoce",
+        cname: str | None = None,
     ) -> None:
         if expected_loss_pct is not None and not 0 <= expected_loss_pct <= 100:
             raise ValueError(f"expected_loss_pct must be between 0 and 100, got {expected_loss_pct}")
+        if frame_ms not in FRAME_MS:
+            raise ValueError(f"frame_ms must be one of {FRAME_MS}, got {frame_ms}")
+        if any(distance * frame_ms * OPUS_CLOCK_HZ // 1000 > MAX_OFFSET for distance in protection.red):
+            raise ValueError(f"RED distances {protection.red} of {frame_ms}-ms packets reach further back than 341 ms")
         self.protection = protection
         self.frame_ms = frame_ms
         self.ssrc = secrets.randbits(32) if ssrc is None else ssrc
@@ -104,7 +114,7 @@ class Sender:
         # below 2**15, so that no receiver misjudges an early roll-over (RFC 3711 section 3.3.1)
         self._sequence_number = secrets.randbits(15) if sequence_number is None else sequence_number
         self._timestamp = secrets.randbits(32) if timestamp is None else timestamp
-        self._cname = cname
+        self._cname = secrets.token_urlsafe(12) if cname is None else cname
         self._in_dtx = False
         self._talkspurt_begins = True
 
@@ -124,7 +134,7 @@ class Sender:
         self.expected_loss_pct = UNREPORTED_LOSS_PCT if expected_loss_pct is None else float(expected_loss_pct)
         self._encoder = encoder(self._opus_bitrate(bitrate_bps), protection.lbrr)
         self._copy_encoder = None if red_bitrate_bps is None else encoder(red_bitrate_bps, inband_fec=False)
-        self._history = RedHistory(protection.red) if protection.red else None
+        self._history = RedHistory(protection.red, MAX_RED_PAYLOAD_BYTES) if protection.red else None
         self._bitrate_bps = bitrate_bps
 
     @property
@@ -205,7 +215,7 @@ class Sender:
             ntp_timestamp=ntp_from_seconds(now),
             rtp_timestamp=self._timestamp,
             packet_count=self.stats.packets_sent & 0xFFFF_FFFF,
-            octet_count=self.stats.payload_bytes_sent & 0xFFFF_FFFF,
+            octet_count=self.stats.bytes_sent & 0xFFFF_FFFF,
         )
         packets = [sender_report, rtcp.SourceDescription.named(self.ssrc, self._cname)]
         if goodbye:
@@ -226,7 +236,7 @@ class Sender:
 
     def _skipped(self, payload: bytes) -> bool:
         was_in_dtx = self._in_dtx
-        self._in_dtx = len(payload) <= DTX_BYTES
+        self._in_dtx = is_dtx(payload)
         if self._in_dtx:
             self.stats.dtx_frames += 1
         self._talkspurt_begins |= was_in_dtx and not self._in_dtx
@@ -238,6 +248,9 @@ class Sender:
             red = self._history.wrap(self._payload_type, timestamp, payload, copy)
             payload_type, body = self._red_payload_type, red.serialize()
             self.stats.packets_with_red += bool(red.redundant)
+            history = self._history
+            left_out = history.left_out_offset + history.left_out_length + history.left_out_size
+            self.stats.red_copies_left_out = left_out
         if self.protection.lbrr:
             self.stats.packets_with_lbrr += has_lbrr(payload)
         packet = RtpPacket(
@@ -251,7 +264,7 @@ class Sender:
         self._talkspurt_begins = False
         self._sequence_number = (self._sequence_number + 1) & 0xFFFF
         self.stats.packets_sent += 1
-        self.stats.payload_bytes_sent += len(body)
+        self.stats.bytes_sent += len(body)
         self.stats.header_bytes_sent += len(packet) - len(body)
         return packet
 

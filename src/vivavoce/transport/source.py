@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from vivavoce.transport.rtcp_metrics import interarrival_jitter
 from vivavoce.transport.rtp import sequence_delta
 
 MAX_DROPOUT = 3000  # RFC 3550 A.1: a minute of 20-ms packets; a larger jump is a restart
@@ -76,7 +77,7 @@ class Source:
         """Update the jitter with the transit time of one packet (RFC 3550 A.8)."""
         transit = arrival_s - timestamp_s
         if self._transit is not None:
-            self.jitter_s += (abs(transit - self._transit) - self.jitter_s) / 16
+            self.jitter_s = interarrival_jitter(self.jitter_s, transit - self._transit)
         self._transit = transit
 
     @property
