@@ -102,6 +102,7 @@ def test_the_report_stands_beside_the_sound(tmp_path):
         pytest.param(["{speech}", "{out}", "--sample-rate", "44100"], 2, "44100", id="rate"),
         pytest.param(["{speech}", "{out}", "--expect-loss", "120"], 2, "120", id="expected loss"),
         pytest.param(["{speech}", "-", "--json"], 2, "stdout", id="two results on one stream"),
+        pytest.param(["{speech}", "{out}", "--report", "."], 1, "--force", id="report into a full folder"),
         pytest.param(["none.wav", "{out}"], 1, "none.wav", id="no such input"),
         pytest.param(["{text}", "{out}"], 1, "no sound file", id="input is text"),
         pytest.param(["{speech}", "{text}"], 1, "--force", id="output exists"),

@@ -96,7 +96,7 @@ def test_rows_are_sorted_by_rate_delay_and_loss():
 
 def test_the_table_is_written_in_markdown():
     rows = summarise([cell("none", TEN, [2.0, 2.0]), cell("lbrr", TEN, [1.75, 1.75], reached=False)], ("pesq",))
-    lines = markdown_table(rows, ("pesq",), "none").splitlines()
+    lines = markdown_table(rows, ("pesq",)).splitlines()
     cells = [[text.strip() for text in line.strip("|").split("|")] for line in lines]
     assert cells[0] == ["kb/s", "loss", "protection", "measured kb/s", "PESQ-WB", "Δ PESQ-WB"]
     assert cells[2][:3] == ["32", "10%", "none"]
@@ -109,7 +109,7 @@ def test_the_table_is_written_in_markdown():
 
 def test_several_delays_get_a_column():
     rows = summarise([cell("none", TEN, [2.0]), cell("none", TEN, [2.0], playout_delay_ms=None)], ("pesq",))
-    lines = markdown_table(rows, ("pesq",), "none").splitlines()
+    lines = markdown_table(rows, ("pesq",)).splitlines()
     assert [line.split("|")[2].strip() for line in (lines[0], *lines[2:])] == ["delay ms", "1100", "adaptive"]
 
 
@@ -124,7 +124,7 @@ def test_footnotes_say_what_is_missing():
 def test_a_terminal_shows_every_row():
     rows = summarise(CELLS, METRICS)
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(rich_table(rows, METRICS, "none"))
+    console.print(rich_table(rows, METRICS))
     text = console.export_text()
     assert "+0.67 ±" in text
     assert text.count("red:1") == 1

@@ -39,9 +39,9 @@ app.add_typer(evaluate_app, name="evaluate")
 @app.callback(invoke_without_command=True)
 def _top(version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)) -> None:
     if version:
-        from importlib.metadata import version as installed
+        from vivavoce import __version__
 
-        typer.echo(f"vivavoce {installed('vivavoce')}")
+        typer.echo(f"vivavoce {__version__}")
         raise typer.Exit
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from vivavoce.cli.options import LOSS_HELP, PROTECT_HELP, read_loss, read_number_or, warn
+from vivavoce.cli.options import JSON_HELP, LOSS_HELP, PROTECT_HELP, read_loss, read_number_or, warn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ def call(
     playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = "100",
     sample_rate: Annotated[int, typer.Option(help="16000 or 48000.")] = 16_000,
     report: Annotated[Path | None, typer.Option(help="Write a page with sound and pictures into this folder.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Send INPUT over a lossy network and write what is heard to OUTPUT."""
@@ -40,25 +40,28 @@ def call(
     from vivavoce.concealment.concealer import create_concealer
     from vivavoce.transport.call import CallSettings, simulate_call
     from vivavoce.transport.protection import Protection
+    from vivavoce.transport.receiver import MAX_PLAYOUT_DELAY_MS
 
     if target == PIPE and as_json:
         raise ValueError("OUTPUT - and --json both want stdout")
     settings = CallSettings(
-        loss=read_loss(loss),
+        loss=None if loss is None else read_loss(loss),
         jitter_ms=jitter,
         seed=seed,
         bitrate_bps=bitrate,
-        expected_loss_pct=read_number_or("auto", "--expect-loss", expect_loss),
+        expected_loss_pct=read_number_or("auto", "--expect-loss", expect_loss, 0, 100),
         protection=Protection.parse(protect),
         conceal=conceal,
-        playout_delay_ms=read_number_or("adaptive", "--playout-delay", playout_delay),
+        playout_delay_ms=read_number_or("adaptive", "--playout-delay", playout_delay, 0, MAX_PLAYOUT_DELAY_MS),
         sample_rate=sample_rate,
     )
     create_concealer(conceal, sample_rate)  # a wrong name is found before the file is read
     if target != PIPE:
         check_writable(target, force=force)
-    if report is not None and report.exists() and not report.is_dir():
-        raise ValueError(f"{report} is not a folder")
+    if report is not None:
+        from vivavoce.evaluation.report import check_report_folder
+
+        check_report_folder(report, force=force)
     samples, _ = read_audio(source, sample_rate)
     result = simulate_call(samples, settings)
     for name, share in result.protection.items():
@@ -137,7 +140,7 @@ def _write_report(
     return write_report(folder, samples, plain, result, settings, force=force, metrics=scores or None, notes=notes)
 
 
-def _print_table(result: CallResult, page: Path | None, stream: object) -> None:
+def _print_table(result: CallResult, page: Path | None, stream: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -157,4 +160,4 @@ def _print_table(result: CallResult, page: Path | None, stream: object) -> None:
     table.add_row("codec", result.codec)
     if page is not None:
         table.add_row("report", str(page))
-    Console(file=stream, highlight=False, soft_wrap=True).print(table)  # type: ignore[arg-type]
+    Console(file=stream, highlight=False, soft_wrap=True).print(table)

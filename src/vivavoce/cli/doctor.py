@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from vivavoce.cli.options import JSON_HELP
 from vivavoce.codec.capabilities import capabilities
 from vivavoce.codec.library import find_libopus
 from vivavoce.errors import CodecError
@@ -40,7 +41,7 @@ _PIPE_COLUMNS = 500  # a pipe has no width, and no path may be folded in it
 
 
 def doctor(
-    json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of a table.")] = False,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Show which libopus is used and what it can do, the versions, and the extras that can be imported."""
     findings = examine()

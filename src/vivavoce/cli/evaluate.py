@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivavoce.cli.options import warn
+from vivavoce.cli.options import JSON_HELP, LOSS_HELP, PROTECT_HELP, read_loss, read_number_or, warn
 from vivavoce.errors import VivavoceError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ Paths = Annotated[
 Corpus = Annotated[str | None, typer.Option(help="A corpus in --data instead, cut into 10-s clips per speaker.")]
 Data = Annotated[Path | None, typer.Option(envvar="VIVAVOCE_DATA", help="Folder that holds the corpora.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use only so many clips, evenly spread.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
 
 @app.command()
@@ -45,10 +45,10 @@ def call(
     data: Data = None,
     limit: Limit = None,
     loss: Annotated[
-        list[str] | None, typer.Option(help="FILE of 0/1 lines, 20%, gilbert:P,R or burst:NAME; repeatable. [20%]")
+        list[str] | None, typer.Option(help=LOSS_HELP + " Repeatable. [20%]")
     ] = None,
     protect: Annotated[
-        list[str] | None, typer.Option(help="none, lbrr, red:1, red:1,2, lbrr+red:2 ...; repeatable. [none]")
+        list[str] | None, typer.Option(help=PROTECT_HELP + " Repeatable. [none]")
     ] = None,
     bitrate: Annotated[
         str | None, typer.Option(help="b/s of all RTP payload, each with every --protect: 24000,32000. [32000]")
@@ -83,7 +83,7 @@ def call(
     from vivavoce.evaluation.metrics import metrics_named
     from vivavoce.evaluation.plot import plot_calls
     from vivavoce.evaluation.results import ResultFile
-    from vivavoce.evaluation.selection import parse_configurations, parse_number, split_words
+    from vivavoce.evaluation.selection import parse_configurations, parse_losses, split_words
     from vivavoce.evaluation.tables import summarise
     from vivavoce.evaluation.workers import available_cores
 
@@ -96,9 +96,9 @@ def call(
         raise ValueError(f"no configuration is called {baseline!r}; there are: {', '.join(sorted(names))}")
     grid = CallGrid(
         configurations=configurations,
-        losses=_losses(loss or ["20%"]),
+        losses=parse_losses(loss or ["20%"], read_loss),
         metrics=tuple(metric.name for metric in metrics_named(split_words(metrics))),
-        expected_loss_pct=None if expect_loss == "auto" else parse_number(expect_loss, "--expect-loss", 0, 100),
+        expected_loss_pct=read_number_or("auto", "--expect-loss", expect_loss, 0, 100),
         jitter_ms=jitter,
         seed=seed,
         restart_trace=restart_trace,
@@ -128,18 +128,6 @@ def list_clips(
         for clip in _clips(paths, corpus, data, limit):
             fields = {"id": clip.id, "duration_s": clip.duration_s, "sha256": clip.sha256}
             print(json.dumps(fields) if as_json else f"{clip.id}\t{clip.duration_s:.2f}\t{clip.sha256}")
-
-
-def _losses(texts: Sequence[str]) -> list:
-    """Read the losses: a word that names none is wrong usage, a damaged file is a failure."""
-    from vivavoce.evaluation.selection import parse_losses
-
-    try:
-        return parse_losses(texts)
-    except ValueError as error:
-        if any(str(error).startswith(f"{text}, line") for text in texts):
-            raise VivavoceError(str(error)) from None
-        raise
 
 
 def _check_source(paths: Sequence[Path] | None, corpus: str | None, data: Path | None) -> None:
@@ -180,10 +168,10 @@ def _print(rows: Sequence[Row], metrics: Sequence[str], baseline: str, markdown:
         for row in rows:
             print(json.dumps(row.as_json(baseline)))
     elif markdown:
-        print(markdown_table(rows, metrics, baseline), "", *footnotes(rows, baseline), sep="\n")
+        print(markdown_table(rows, metrics), "", *footnotes(rows, baseline), sep="\n")
     else:
         console = Console(width=None if sys.stdout.isatty() else TABLE_WIDTH, highlight=False, markup=False)
-        console.print(rich_table(rows, metrics, baseline))
+        console.print(rich_table(rows, metrics))
         for note in footnotes(rows, baseline):
             console.print(note)
 

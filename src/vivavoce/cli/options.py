@@ -11,11 +11,15 @@ from vivavoce.errors import VivavoceError
 if TYPE_CHECKING:
     from vivavoce.transport.loss import LossModel
 
-LOSS_HELP = "What is lost: a file of one 0/1 a line, 20%, gilbert:P,R or burst:NAME."
+LOSS_HELP = (
+    "What is lost: a file of one 0/1 a line, 20%, gilbert:P,R (P: a loss after a received packet, R: recovery after a "
+    "lost one) or burst:NAME."
+)
 PROTECT_HELP = "none, lbrr, red:1, red:1,2, lbrr+red:2 ..."
+JSON_HELP = "JSON on stdout, one object a line."
 
 
-def read_loss(text: str | None) -> LossModel | None:
+def read_loss(text: str) -> LossModel:
     """The loss model that `--loss` names.
 
     Raises:
@@ -24,8 +28,6 @@ def read_loss(text: str | None) -> LossModel | None:
     """
     from vivavoce.transport.loss import parse_loss
 
-    if text is None:
-        return None
     try:
         return parse_loss(text)
     except ValueError as error:
@@ -34,18 +36,15 @@ def read_loss(text: str | None) -> LossModel | None:
         raise
 
 
-def read_number_or(word: str, option: str, text: str) -> float | None:
-    """A number, or None for `word` ("auto", "adaptive").
+def read_number_or(word: str, option: str, text: str, low: float, high: float) -> float | None:
+    """A number from `low` to `high`, or None for `word` ("auto", "adaptive").
 
     Raises:
-        ValueError: Neither.
+        ValueError: Neither; the message names the option.
     """
-    if text == word:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{option} must be a number or {word}, got {text!r}") from None
+    from vivavoce.evaluation.selection import parse_number
+
+    return None if text == word else parse_number(text, option, low, high, word)
 
 
 def warn(message: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from vivavoce.cli.options import LOSS_HELP, read_loss, read_number_or
+from vivavoce.cli.options import JSON_HELP, LOSS_HELP, read_loss, read_number_or
 from vivavoce.errors import VivavoceError
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ def receive(
     seed: Annotated[int, typer.Option(help="Of --loss.", min=0)] = 0,
     conceal: Annotated[str, typer.Option(help="opus, silence or repeat.")] = "opus",
     sample_rate: Annotated[int, typer.Option(help="8000, 12000, 16000, 24000 or 48000.")] = 48_000,
-    rtcp_mux: Annotated[bool, typer.Option(help="RTCP on the port of RTP (RFC 5761).")] = False,
+    rtcp_mux: Annotated[bool, typer.Option("--rtcp-mux", help="RTCP on the port of RTP (RFC 5761).")] = False,
     payload_type: Annotated[int | None, typer.Option(help="Of Opus; else 111, 96 or 97.", min=0, max=127)] = None,
     red_payload_type: Annotated[int | None, typer.Option(help="Of RED; else 63.", min=0, max=127)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on stdout, at the end.")] = False,
-    force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Play an RTP stream that comes by UDP into a WAV file, in real time, until it ends or Ctrl-C."""
     from vivavoce.audio import PIPE, check_writable, write_whole
     from vivavoce.cli.udp import listen as open_port
     from vivavoce.transport.network import Network
-    from vivavoce.transport.receiver import Receiver
+    from vivavoce.transport.receiver import MAX_PLAYOUT_DELAY_MS, Receiver
 
     if target == PIPE and as_json:
         raise ValueError("OUTPUT - and --json both want stdout")
@@ -62,14 +62,14 @@ def receive(
         if not seconds > 0:
             raise ValueError(f"{option} must be above 0, got {seconds}")
     place = _Place.chosen(listen, sdp, rtcp_mux=rtcp_mux, opus=payload_type, red=red_payload_type)
-    delay_ms = read_number_or("adaptive", "--playout-delay", playout_delay)
+    delay_ms = read_number_or("adaptive", "--playout-delay", playout_delay, 0, MAX_PLAYOUT_DELAY_MS)
     receiver = Receiver(
         sample_rate,
         playout_delay_ms=delay_ms,
         conceal=conceal,
         payload_types=place.payload_types,
     )
-    network = Network(read_loss(loss), seed=seed)
+    network = Network(None if loss is None else read_loss(loss), seed=seed)
     if target != PIPE:
         check_writable(target, force=force)
     with open_port(place.host, place.port, rtcp_mux=place.rtcp_mux) as sockets:

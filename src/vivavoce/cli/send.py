@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivavoce.cli.options import PROTECT_HELP, read_number_or, warn
+from vivavoce.cli.options import JSON_HELP, PROTECT_HELP, read_number_or, warn
 from vivavoce.errors import VivavoceError
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ def send(
     ] = "auto",
     protect: Annotated[str, typer.Option(help=PROTECT_HELP)] = "none",
     frame_ms: Annotated[int, typer.Option(help="Of one packet: 10, 20, 40 or 60.")] = 20,
-    dtx: Annotated[bool, typer.Option(help="Send nothing in silence.")] = False,
+    dtx: Annotated[bool, typer.Option("--dtx", help="Send nothing in silence.")] = False,
     sample_rate: Annotated[int, typer.Option(help="Of the codec: 8000, 12000, 16000, 24000 or 48000.")] = 48_000,
-    loop: Annotated[bool, typer.Option(help="Again and again, until Ctrl-C.")] = False,
-    rtcp_mux: Annotated[bool, typer.Option(help="RTCP on the port of RTP (RFC 5761).")] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="Again and again, until Ctrl-C.")] = False,
+    rtcp_mux: Annotated[bool, typer.Option("--rtcp-mux", help="RTCP on the port of RTP (RFC 5761).")] = False,
     payload_type: Annotated[int, typer.Option(help="RTP payload type of Opus.", min=0, max=127)] = 111,
     red_payload_type: Annotated[int, typer.Option(help="RTP payload type of RED.", min=0, max=127)] = 63,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on stdout, at the end.")] = False,
-    force: Annotated[bool, typer.Option(help="Replace an existing SDP file.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing SDP file.")] = False,
 ) -> None:
     """Send INPUT in real time as RTP over UDP."""
     from vivavoce.audio import check_writable, read_audio, write_whole
@@ -61,7 +61,7 @@ def send(
         frame_ms=frame_ms,
         bitrate_bps=bitrate,
         protection=protection,
-        expected_loss_pct=read_number_or("auto", "--expect-loss", expect_loss),
+        expected_loss_pct=read_number_or("auto", "--expect-loss", expect_loss, 0, 100),
         dtx=dtx,
         payload_type=payload_type,
         red_payload_type=red_payload_type,

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from vivavoce.audio import read_audio, resample
+from vivavoce.audio import pcm16, read_audio, resample
 from vivavoce.errors import AudioFileError
 from vivavoce.evaluation.metrics import METRIC_SAMPLE_RATE
 
@@ -48,8 +48,7 @@ class Clip:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the samples as 16-bit little-endian PCM: what identifies a clip to a stranger."""
-        pcm = np.clip(np.rint(self.samples * 32768.0), -32768, 32767).astype("<i2")
-        return hashlib.sha256(pcm.tobytes()).hexdigest()
+        return hashlib.sha256(pcm16(self.samples).astype("<i2").tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -143,8 +142,6 @@ def clips_of_paths(paths: Sequence[str | Path]) -> list[Clip]:
         if identifier in clips:
             raise ValueError(f"two clips are called {identifier!r}: {file} is the second")
         samples, _ = read_audio(file, sample_rate=METRIC_SAMPLE_RATE)
-        if not len(samples):
-            raise AudioFileError(file, "holds no samples")
         clips[identifier] = Clip(identifier, samples)
     return list(clips.values())
 

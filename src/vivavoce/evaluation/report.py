@@ -49,6 +49,18 @@ _PAPER, _INK = (255, 255, 255), (24, 24, 32)
 _PLACEHOLDER = "__REPORT_DATA__"
 
 
+def check_report_folder(directory: Path, *, force: bool) -> None:
+    """Find out before the work whether its report may be written.
+
+    Raises:
+        FileExistsError: `directory` is a file, or holds something and `force` is not set.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise FileExistsError(f"{directory}: not a directory")
+    if directory.is_dir() and any(directory.iterdir()) and not force:
+        raise FileExistsError(f"{directory}: exists and is not empty; --force replaces an earlier report in it")
+
+
 def write_report(
     directory: Path,
     original: NDArray[np.float32],
@@ -81,16 +93,13 @@ def write_report(
         The path of the page, `directory / "index.html"`.
 
     Raises:
-        FileExistsError: `directory` is a file, or holds something and `force` is not set.
+        FileExistsError: See `check_report_folder`.
         ValueError: The three sounds differ in length or are empty, or a metric names no call.
     """
     directory = Path(directory)
     _check(original, unprotected, protected, settings, metrics or {})
+    check_report_folder(directory, force=force)
     exists = directory.is_dir()
-    if directory.exists() and not exists:
-        raise FileExistsError(f"{directory}: not a directory")
-    if exists and any(directory.iterdir()) and not force:
-        raise FileExistsError(f"{directory}: exists and is not empty; --force replaces an earlier report in it")
     target = directory.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     # On the file system where the files will lie, which a directory that exists need not share with its parent.
@@ -107,6 +116,18 @@ def write_report(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return directory / PAGE
+
+
+def check_report_folder(directory: Path, *, force: bool) -> None:
+    """Find out before the work whether a report may be written there.
+
+    Raises:
+        FileExistsError: `directory` is a file, or holds something and `force` is not set.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise FileExistsError(f"{directory}: not a directory")
+    if directory.is_dir() and any(directory.iterdir()) and not force:
+        raise FileExistsError(f"{directory}: exists and is not empty; --force replaces an earlier report in it")
 
 
 def _check(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vivavoce.concealment.concealer import CONCEALERS
 from vivavoce.evaluation.call import Configuration, NamedLoss
-from vivavoce.transport.loss import parse_loss
+from vivavoce.transport.loss import LossModel, parse_loss
 from vivavoce.transport.protection import Protection
+from vivavoce.transport.receiver import MAX_PLAYOUT_DELAY_MS
+from vivavoce.transport.receiver import MAX_PLAYOUT_DELAY_MS
 
 MAX_BITRATE_BPS = 10_000_000  # seven RED copies of the fastest Opus are below it
-MAX_DELAY_MS = 60_000.0
 
 
 def parse_configurations(
@@ -45,7 +46,7 @@ def parse_configurations(
     if not concealers or not set(concealers) <= set(CONCEALERS):
         raise ValueError(f"--conceal must be some of {','.join(CONCEALERS)}, got {conceal!r}")
     delays = [
-        None if text == "adaptive" else parse_number(text, "--playout-delay", 0, MAX_DELAY_MS)
+        None if text == "adaptive" else parse_number(text, "--playout-delay", 0, MAX_PLAYOUT_DELAY_MS)
         for text in split_words(playout_delays)
     ]
     if not delays:
@@ -59,8 +60,8 @@ def parse_configurations(
     return list(dict.fromkeys(crossed))
 
 
-def parse_losses(texts: Sequence[str]) -> list[NamedLoss]:
-    """Read losses as `parse_loss` does; a file is called by its name without the suffix.
+def parse_losses(texts: Sequence[str], read: Callable[[str], LossModel] = parse_loss) -> list[NamedLoss]:
+    """Read losses, as `parse_loss` does unless told; a file is called by its name without the suffix.
 
     Raises:
         ValueError: One is no loss, or two have the same name.
@@ -68,7 +69,7 @@ def parse_losses(texts: Sequence[str]) -> list[NamedLoss]:
     """
     losses: dict[str, NamedLoss] = {}
     for text in texts:
-        model = parse_loss(text)
+        model = read(text)
         name = Path(text).stem if Path(text).exists() else text
         if name in losses:
             raise ValueError(f"two losses are called {name!r}")
@@ -81,8 +82,15 @@ def split_words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def parse_number(text: str, option: str, low: float, high: float) -> float:
+def parse_number(text: str, option: str, low: float, high: float, word: str = "") -> float:
     """Read an option's number.
+
+    Args:
+        text: What the user wrote.
+        option: Its name.
+        low: The least it may be.
+        high: The most.
+        word: What else the user might have written, for the message.
 
     Raises:
         ValueError: It is none, or out of range; the message names the option.
@@ -92,7 +100,8 @@ def parse_number(text: str, option: str, low: float, high: float) -> float:
     except ValueError:
         number = math.nan
     if not low <= number <= high:
-        raise ValueError(f"{option} must be a number from {low:g} to {high:g}, got {text!r}")
+        choice = f" or {word}" if word else ""
+        raise ValueError(f"{option} must be a number from {low:g} to {high:g}{choice}, got {text!r}")
     return number
 
 

@@ -88,9 +88,9 @@ def summarise(cells: Sequence[CallScores], metrics: Sequence[str], baseline: str
     return [_row(cell, metrics, of_baseline.get(_group(cell))) for cell in ordered]
 
 
-def rich_table(rows: Sequence[Row], metrics: Sequence[str], baseline: str) -> Table:
+def rich_table(rows: Sequence[Row], metrics: Sequence[str]) -> Table:
     """Lay the rows out for a terminal; a line between the groups that are compared with each other."""
-    heading, *body = _texts(rows, metrics, baseline)
+    heading, *body = _texts(rows, metrics)
     table = Table(title_justify="left", header_style="bold")
     for position, name in enumerate(heading):
         table.add_column(name, justify="left" if position < _left_columns(rows) else "right", no_wrap=True)
@@ -100,9 +100,9 @@ def rich_table(rows: Sequence[Row], metrics: Sequence[str], baseline: str) -> Ta
     return table
 
 
-def markdown_table(rows: Sequence[Row], metrics: Sequence[str], baseline: str) -> str:
+def markdown_table(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     """Lay the rows out as a Markdown table, as README shows it."""
-    heading, *body = _texts(rows, metrics, baseline)
+    heading, *body = _texts(rows, metrics)
     widths = [max(len(texts[column]) for texts in (heading, *body)) for column in range(len(heading))]
     left = _left_columns(rows)
     rule = ["-" * width if column < left else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
@@ -175,7 +175,7 @@ def _order(configuration: Configuration, loss: NamedLoss) -> tuple[int, float, f
     return configuration.bitrate_bps, math.inf if delay_ms is None else delay_ms, loss.model.loss_rate, loss.name
 
 
-def _texts(rows: Sequence[Row], metrics: Sequence[str], baseline: str) -> list[list[str]]:
+def _texts(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
     """Write out the heading and every row, left columns first."""
     delays = _several_delays(rows)
     compared = any(row.differences for row in rows)
