@@ -44,12 +44,8 @@ def call(
     corpus: Corpus = None,
     data: Data = None,
     limit: Limit = None,
-    loss: Annotated[
-        list[str] | None, typer.Option(help=LOSS_HELP + " Repeatable. [20%]")
-    ] = None,
-    protect: Annotated[
-        list[str] | None, typer.Option(help=PROTECT_HELP + " Repeatable. [none]")
-    ] = None,
+    loss: Annotated[list[str] | None, typer.Option(help=LOSS_HELP + " Repeatable. [20%]")] = None,
+    protect: Annotated[list[str] | None, typer.Option(help=PROTECT_HELP + " Repeatable. [none]")] = None,
     bitrate: Annotated[
         str | None, typer.Option(help="b/s of all RTP payload, each with every --protect: 24000,32000. [32000]")
     ] = None,

@@ -118,18 +118,6 @@ def write_report(
     return directory / PAGE
 
 
-def check_report_folder(directory: Path, *, force: bool) -> None:
-    """Find out before the work whether a report may be written there.
-
-    Raises:
-        FileExistsError: `directory` is a file, or holds something and `force` is not set.
-    """
-    if directory.exists() and not directory.is_dir():
-        raise FileExistsError(f"{directory}: not a directory")
-    if directory.is_dir() and any(directory.iterdir()) and not force:
-        raise FileExistsError(f"{directory}: exists and is not empty; --force replaces an earlier report in it")
-
-
 def _check(
     original: NDArray[np.float32],
     unprotected: CallResult,

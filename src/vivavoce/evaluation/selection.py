@@ -11,7 +11,6 @@ from vivavoce.evaluation.call import Configuration, NamedLoss
 from vivavoce.transport.loss import LossModel, parse_loss
 from vivavoce.transport.protection import Protection
 from vivavoce.transport.receiver import MAX_PLAYOUT_DELAY_MS
-from vivavoce.transport.receiver import MAX_PLAYOUT_DELAY_MS
 
 MAX_BITRATE_BPS = 10_000_000  # seven RED copies of the fastest Opus are below it
 
