@@ -138,3 +138,16 @@ def test_interruption_leaves_nothing(tmp_path):
     assert process.wait(30) == 1
     assert process.stderr.read() == b"vivavoce: interrupted\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.wav"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        pytest.param(["--protect", "red:2", "--playout-delay", 25], b"red recovered nothing", id="RED comes too late"),
+        pytest.param(["--playout-delay", 5], b"no packet came in time", id="everything comes too late"),
+    ],
+)
+def test_a_playout_delay_that_is_too_short_is_a_warning(tmp_path, options, says):
+    done = run("call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, *options)
+    assert done.returncode == 0
+    assert says in done.stderr

@@ -140,7 +140,7 @@ def test_the_sender_hears_the_reports_of_the_receiver(calls, name):
     if name in ("clean", "other"):
         assert sent["expected_loss_pct"] == 0  # it was 10 until the first report
     else:
-        assert sent["remote_fraction_lost"] > 0.03
+        assert sent["fraction_lost"] > 0.03
 
 
 def test_ctrl_c_leaves_a_whole_file(command, ports, clip, tmp_path):

@@ -100,3 +100,9 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, name, module):
     monkeypatch.setitem(sys.modules, "speechmos.plcmos", None)
     with pytest.raises(MissingExtraError, match=rf"{module} is not installed.*vivavoce\[evaluate\]"):
         metrics_named([name])
+
+
+def test_pesq_takes_minutes_of_speech(speech_16k):
+    """The package overruns its stack on many utterances at once; in a process of its own that would be an abort."""
+    long = np.tile(speech_16k, 34)
+    assert pesq_wb(long, long) == pytest.approx(4.64, abs=0.01)

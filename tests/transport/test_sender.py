@@ -120,7 +120,7 @@ def test_a_told_expectation_stays():
     stream = sender("lbrr", expected_loss_pct=5)
     stream.receive_rtcp(report_of(7, 0.5), 1.0)
     assert stream.expected_loss_pct == 5
-    assert stream.stats.remote_fraction_lost == 0.5
+    assert stream.stats.fraction_lost == 0.5
 
 
 def test_the_round_trip_is_measured():

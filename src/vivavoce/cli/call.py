@@ -67,6 +67,10 @@ def call(
     for name, share in result.protection.items():
         if share == 0:
             warn(f"no packet carried {name}: {_why_none(name, result)}")
+        elif result.slots.get("plc", 0) > len(result.slot_sources) // 20 and name not in result.slots:
+            warn(f"{name} recovered nothing: the playout delay may be too short for it (--playout-delay)")
+    if "primary" not in result.slots:
+        warn("no packet came in time: the playout delay is too short (--playout-delay)")
     page = None
     if report is not None:
         page = _write_report(report, {"input": source, "loss": loss or "none"}, samples, result, settings, force)

@@ -194,6 +194,6 @@ def _summary(sender: Sender, description: AudioDescription, duration_s: float) -
         "protection": {name: round(stats.protection[name], 4) for name in sender.protection.names},
         "dtx_frames": stats.dtx_frames,
         "reports_received": stats.reports_received,
-        "remote_fraction_lost": stats.remote_fraction_lost,
+        "fraction_lost": stats.fraction_lost,
         "round_trip_time": stats.round_trip_time,
     }

@@ -85,7 +85,7 @@ class CallResult:
         lost: Of them, how many the network lost.
         bitrate_bps: RTP payload bits over the input's duration.
         expected_loss_pct: What the encoder was told.
-        slots: 20-ms slots of the input per source.
+        slots: 20-ms slots of the input per source; "unplayed" where an adaptive delay has grown beyond the end.
         protection: Share of packets that really carried each kind of redundancy that was asked for.
         playout_delay_ms: At the end.
         delay_changes: (seconds, ms) for an adaptive delay; empty for a fixed one.
@@ -169,7 +169,7 @@ def simulate_call(samples: np.ndarray, settings: CallSettings) -> CallResult:
         expected_loss_pct=sender.expected_loss_pct,
         slots={source: sources.count(source) for source in sorted(set(sources))},
         protection=_carried(sender.stats, settings.protection),
-        playout_delay_ms=receiver.playout_delay_ms,
+        playout_delay_ms=_delay_at_the_end(receiver, settings),
         delay_changes=receiver.delay_changes if settings.playout_delay_ms is None else [],
         cpu_seconds_per_second={stage: seconds / duration_s for stage, seconds in stopwatch.seconds.items()},
         slot_sources=sources,
@@ -265,6 +265,13 @@ def _slot_sources(slots: list[Slot], first_timestamp: int, count: int) -> list[s
         if 0 <= index < count:
             sources[index] = slot.source
     return sources
+
+
+def _delay_at_the_end(receiver: Receiver, settings: CallSettings) -> float:
+    changes = receiver.delay_changes
+    if settings.playout_delay_ms is not None or not changes:
+        return receiver.playout_delay_ms
+    return changes[-1][1]
 
 
 def _carried(stats: SenderStats, protection: Protection) -> dict[str, float]:

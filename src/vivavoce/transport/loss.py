@@ -336,6 +336,8 @@ def parse_loss(text: str) -> LossModel:
         if text.endswith("%"):
             return Bernoulli(float(text[:-1]) / 100)
         if kind == "gilbert":
+            if value.count(",") != 1:
+                raise ValueError("expected gilbert:TO_BAD,TO_GOOD")
             to_bad, to_good = map(float, value.split(","))
             return GilbertElliott(to_bad, to_good)
     except ValueError as error:

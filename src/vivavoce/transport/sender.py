@@ -44,7 +44,7 @@ class SenderStats:
     packets_with_red: int = 0
     red_copies_left_out: int = 0
     reports_received: int = 0
-    remote_fraction_lost: float | None = None
+    fraction_lost: float | None = None
     round_trip_time: float | None = None
 
     @property
@@ -226,7 +226,7 @@ class Sender:
         stats = self.stats
         stats.reports_received += 1
         fraction_lost = block.fraction_lost / 256
-        stats.remote_fraction_lost = fraction_lost
+        stats.fraction_lost = fraction_lost
         stats.round_trip_time = round_trip_time(block, ntp_from_seconds(now))
         if self._follows_reports:
             first = stats.reports_received == 1
