@@ -9,40 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 
-import typer
-
-from vivavoce.cli.call import call
-from vivavoce.cli.doctor import doctor
-from vivavoce.cli.evaluate import app as evaluate_app
-from vivavoce.cli.receive import receive
-from vivavoce.cli.send import send
 from vivavoce.errors import PacketError, VivavoceError
-
-# typer carries its own click in some releases and depends on the real one in others
-_ClickException = typer.BadParameter.__mro__[2]
-
-app = typer.Typer(
-    name="vivavoce",
-    help="The voice path of a live call.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-app.command("call")(call)
-app.command("send")(send)
-app.command("receive")(receive)
-app.command("doctor")(doctor)
-app.add_typer(evaluate_app, name="evaluate")
-
-
-@app.callback(invoke_without_command=True)
-def _top(version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)) -> None:
-    if version:
-        from vivavoce import __version__
-
-        typer.echo(f"vivavoce {__version__}")
-        raise typer.Exit
 
 
 def main() -> None:
@@ -53,10 +20,8 @@ def main() -> None:
     if sys.stdout is None:
         sys.exit(_complain("standard output is closed", 1))
     try:
-        status = app(standalone_mode=False)
-        if status == 130:  # how newer releases of typer report an interruption
-            raise KeyboardInterrupt
-    except (KeyboardInterrupt, typer.Abort):
+        status = _run()
+    except KeyboardInterrupt:
         status = _complain("interrupted", 1)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; the interpreter must not complain about that at exit
@@ -73,10 +38,25 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         status = _complain(f"{where}{error.strerror or error}", 1)
     except Exception as error:
-        if not isinstance(error, _ClickException):
-            sys.exit(_complain(f"internal error, please report it: {type(error).__name__}: {error}", 1))
-        status = _complain(getattr(error, "format_message", error.__str__)(), getattr(error, "exit_code", 2))
+        status = _complain(f"internal error, please report it: {type(error).__name__}: {error}", 1)
     sys.exit(status or 0)
+
+
+def _run() -> int | None:
+    """The verb; what takes time to import is imported here, where an interruption is one line already."""
+    import typer
+
+    from vivavoce.cli.app import ClickException, app
+
+    try:
+        status = app(standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except ClickException as error:
+        return _complain(getattr(error, "format_message", error.__str__)(), getattr(error, "exit_code", 2))
+    if status == 130:  # how newer releases of typer report an interruption
+        raise KeyboardInterrupt
+    return status
 
 
 def _interrupt(signum: int, frame: object) -> None:
