@@ -1,93 +1,19 @@
 // vivavoce._core: the C functions of vivavoce.h for Python. No algorithm lives here: arguments are checked, arrays made,
 // and the GIL is released while the core calculates.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-
-#include <complex>
-#include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <limits>
 #include <memory>
 #include <string>
-#include <type_traits>
-#include <vector>
 
+#include "arrays.h"
+#include "bind.h"
 #include "denormals.h"
 #include "elementary.h"
 #include "vivavoce.h"
 
-namespace nb = nanobind;
-using namespace nb::literals;
+using namespace binding;
 
 namespace {
-
-using Array = nb::ndarray<nb::ro, nb::device::cpu>;
-using FloatVector = nb::ndarray<nb::numpy, float, nb::ndim<1>>;
-using ComplexVector = nb::ndarray<nb::numpy, std::complex<float>, nb::ndim<1>>;
-
-/// What the user gave, as he would write it: "float64 of shape (2, 3)".
-std::string Describe(const Array& array) {
-  const nb::dlpack::dtype type = array.dtype();
-  static constexpr const char* kNames[] = {"int", "uint", "float", "opaque", "bfloat", "complex", "bool"};
-  std::string text = type.code < std::size(kNames) ? kNames[type.code] : "unknown";
-  text += std::to_string(type.bits) + " of shape (";
-  for (size_t i = 0; i < array.ndim(); ++i) text += (i > 0 ? ", " : "") + std::to_string(array.shape(i));
-  return text + (array.ndim() == 1 ? ",)" : ")");
-}
-
-/// A one-dimensional argument as contiguous numbers, copied only where it has strides.
-template <class T>
-class Vector {
- public:
-  /// `count` is the length it must have.
-  Vector(const char* name, const Array& array, size_t count) : Vector(name, array) {
-    if (size_ != count) {
-      throw nb::value_error(
-          (std::string(name) + " must have shape (" + std::to_string(count) + ",), got " + Describe(array)).c_str());
-    }
-  }
-
-  Vector(const char* name, const Array& array) {
-    if (array.dtype() != nb::dtype<T>()) {
-      const char* wanted = std::is_same_v<T, float> ? "float32" : "complex64";
-      throw nb::type_error((std::string(name) + " must be " + wanted + ", got " + Describe(array)).c_str());
-    }
-    if (array.ndim() != 1) {
-      throw nb::value_error((std::string(name) + " must have one dimension, got " + Describe(array)).c_str());
-    }
-    size_ = array.shape(0);
-    data_ = static_cast<const T*>(array.data());
-    if (array.stride(0) != 1 && size_ > 1) {
-      copy_.resize(size_);
-      for (size_t i = 0; i < size_; ++i) copy_[i] = data_[static_cast<ptrdiff_t>(i) * array.stride(0)];
-      data_ = copy_.data();
-    }
-  }
-
-  const T* data() const { return data_; }
-  size_t size() const { return size_; }
-
- private:
-  const T* data_;
-  size_t size_;
-  std::vector<T> copy_;
-};
-
-/// A new NumPy array that owns its memory. `fill` writes it, without the GIL.
-template <class Result, class Fill>
-Result NewArray(size_t count, Fill fill) {
-  using T = typename Result::Scalar;
-  std::unique_ptr<T[]> data(new T[count]);
-  {
-    const nb::gil_scoped_release release;
-    fill(data.get());
-  }
-  T* const pointer = data.get();
-  nb::capsule owner(pointer, [](void* p) noexcept { delete[] static_cast<T*>(p); });
-  data.release();
-  return Result(pointer, {count}, owner);
-}
 
 class RealFft {
  public:
@@ -142,10 +68,6 @@ FloatVector Map(void (*function)(const float*, float*, size_t), const Array& arr
     function(x.data(), y, x.size());
   });
 }
-
-// Types as users read them: nanobind's own signatures do not know what the arguments must be.
-#define VV_FLOATS "numpy.typing.NDArray[numpy.float32]"
-#define VV_COMPLEX "numpy.typing.NDArray[numpy.complex64]"
 
 void BindTransforms(nb::module_& m) {
   nb::class_<RealFft>(m, "RealFft",
@@ -236,4 +158,6 @@ NB_MODULE(_core, m) {
   BindWindows(m);
   BindElementary(m);
   BindFloatMode(m);
+  BindNeural(m);
+  BindResampler(m);
 }

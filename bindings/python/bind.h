@@ -1,0 +1,7 @@
+// One function for each room of the core that Python sees; core_module.cc calls them all.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+void BindNeural(nanobind::module_& m);     // neural.cc
+void BindResampler(nanobind::module_& m);  // resampler.cc
