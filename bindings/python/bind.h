@@ -3,5 +3,6 @@
 
 #include <nanobind/nanobind.h>
 
+void BindDenoiser(nanobind::module_& m);   // denoiser.cc
 void BindNeural(nanobind::module_& m);     // neural.cc
 void BindResampler(nanobind::module_& m);  // resampler.cc

@@ -158,6 +158,7 @@ NB_MODULE(_core, m) {
   BindWindows(m);
   BindElementary(m);
   BindFloatMode(m);
+  BindDenoiser(m);
   BindNeural(m);
   BindResampler(m);
 }

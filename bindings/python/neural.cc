@@ -1,8 +1,178 @@
-// The core's neural for Python.
+// The core's networks for Python: models as files, and the networks alone, which tests hold to their definitions.
+#include <algorithm>
+#include <initializer_list>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "arrays.h"
 #include "bind.h"
+#include "denormals.h"
+#include "model_handle.h"
 #include "vivavoce.h"
 
 using namespace binding;
 
-void BindNeural(nb::module_& m) { (void)m; }
+namespace {
+
+using FloatMatrix = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
+
+class PercepNetNetwork {
+ public:
+  PercepNetNetwork(const Model& model, const nb::object& path) : model_(model.shared()), path_(model_->path) {
+    if (!path.is_none()) path_ = Find(nb::str(path).c_str());
+    state_.resize(model_->percepnet.state_bytes() / sizeof(float));
+  }
+
+  nb::tuple Step(const Array& array) {
+    const Vector<float> features("features", array, vivavoce::kPercepNetFeatures);
+    std::unique_ptr<float[]> strengths(new float[vivavoce::kPercepNetBands]);
+    float voice;
+    FloatVector gains = NewArray<FloatVector>(vivavoce::kPercepNetBands, [&](float* out) {
+      Run(features.data(), 1, out, strengths.get(), &voice);
+    });
+    return nb::make_tuple(gains, Own<FloatVector>(std::move(strengths), {vivavoce::kPercepNetBands}), voice);
+  }
+
+  nb::tuple RunAll(const Array& array) {
+    if (array.dtype() != nb::dtype<float>()) {
+      throw nb::type_error(("features must be float32, got " + Describe(array)).c_str());
+    }
+    constexpr size_t kFeatures = vivavoce::kPercepNetFeatures, kBands = vivavoce::kPercepNetBands;
+    if (array.ndim() != 2 || array.shape(1) != kFeatures) {
+      throw nb::value_error(("features must have shape (frames, 70), got " + Describe(array)).c_str());
+    }
+    const size_t frames = array.shape(0);
+    std::vector<float> features(frames * kFeatures);
+    const float* const data = static_cast<const float*>(array.data());
+    for (size_t i = 0; i < features.size(); ++i) {
+      features[i] = data[static_cast<ptrdiff_t>(i / kFeatures) * array.stride(0) +
+                         static_cast<ptrdiff_t>(i % kFeatures) * array.stride(1)];
+    }
+    std::unique_ptr<float[]> gains(new float[frames * kBands]), strengths(new float[frames * kBands]);
+    FloatVector voice = NewArray<FloatVector>(
+        frames, [&](float* out) { Run(features.data(), frames, gains.get(), strengths.get(), out); });
+    return nb::make_tuple(Own<FloatMatrix>(std::move(gains), {frames, kBands}),
+                          Own<FloatMatrix>(std::move(strengths), {frames, kBands}), voice);
+  }
+
+  void Reset() { std::fill(state_.begin(), state_.end(), 0.f); }
+  PercepNetNetwork Copy() const { return *this; }
+  const char* path() const { return vivavoce::Int8PathName(path_); }
+
+ private:
+  static vivavoce::Int8Path Find(const std::string& name) {
+    vivavoce::Int8Path paths[vivavoce::kInt8PathCount];
+    const int count = vivavoce::Int8Paths(paths);
+    for (int i = 0; i < count; ++i) {
+      if (name == vivavoce::Int8PathName(paths[i])) return paths[i];
+    }
+    throw nb::value_error(("path must be one of int8_paths(), got " + name).c_str());
+  }
+
+  template <class Result>
+  static Result Own(std::unique_ptr<float[]> data, std::initializer_list<size_t> shape) {
+    float* const pointer = data.get();
+    nb::capsule owner(pointer, [](void* p) noexcept { delete[] static_cast<float*>(p); });
+    data.release();
+    return Result(pointer, shape, owner);
+  }
+
+  void Run(const float* features, size_t frames, float* gains, float* strengths, float* voice) {
+    const vivavoce::FlushDenormals modes;
+    constexpr size_t kFeatures = vivavoce::kPercepNetFeatures, kBands = vivavoce::kPercepNetBands;
+    for (size_t i = 0; i < frames; ++i) {
+      model_->percepnet.Step(path_, state_.data(), features + i * kFeatures, gains + i * kBands, strengths + i * kBands,
+                             voice + i);
+    }
+  }
+
+  std::shared_ptr<vv_model> model_;
+  vivavoce::Int8Path path_;
+  std::vector<float> state_;
+};
+
+nb::list Int8PathNames() {
+  vivavoce::Int8Path paths[vivavoce::kInt8PathCount];
+  const int count = vivavoce::Int8Paths(paths);
+  nb::list names;
+  for (int i = 0; i < count; ++i) names.append(vivavoce::Int8PathName(paths[i]));
+  return names;
+}
+
+}  // namespace
+
+void BindNeural(nb::module_& m) {
+  m.def("int8_paths", &Int8PathNames, nb::sig("def int8_paths() -> list[str]"),
+        "Instructions that this processor has for int8 products, slowest first; all give the same bits.");
+
+  nb::class_<Model>(m, "Model",
+                    R"(A trained network in a model image; read-only, so that any number of streams share it.
+
+Args:
+    path: A .vvm file, which is mapped into memory and must not be changed meanwhile.
+
+Raises:
+    OSError: The file cannot be read.
+    ValueError: It is no model image of this version, or damaged.)")
+      .def(nb::init<const nb::object&>(), "path"_a, nb::sig("def __init__(self, path: str | os.PathLike[str]) -> None"))
+      .def_static(
+          "from_bytes", [](const nb::bytes& image) { return Model(image); }, "image"_a,
+          nb::sig("def from_bytes(image: bytes) -> Model"),
+          R"(The model of an image in memory.
+
+Args:
+    image: What `vivavoce.enhancement.image.model_image` returns.
+
+Raises:
+    ValueError: It is no model image of this version, or damaged.)")
+      .def_prop_ro("name", &Model::name, "Name such as \"percepnet-large-v1\".")
+      .def_prop_ro("sample_rate", &Model::sample_rate, "Of the signals that it was made for, in Hz.")
+      .def_prop_ro("lookahead_frames", &Model::lookahead_frames,
+                   "Frames of the future that it hears before it judges one.")
+      .def_prop_ro("sizes", &Model::sizes, nb::sig("def sizes(self) -> tuple[int, int, int, int]"),
+                   "Widths of dense layer, convolutions, GRUs, GRU of the strengths.");
+
+  nb::class_<PercepNetNetwork>(m, "PercepNetNetwork",
+                               R"(The network alone, as one stream; for one thread at a time.
+
+Args:
+    model: The layers.
+    path: One of `int8_paths()`, for tests; None is the fastest.
+
+Raises:
+    ValueError: This processor has no such path.)")
+      .def(nb::init<const Model&, const nb::object&>(), "model"_a, "path"_a = nb::none(),
+           nb::sig("def __init__(self, model: Model, path: str | None = None) -> None"))
+      .def_prop_ro("path", &PercepNetNetwork::path, "The instructions that it uses.")
+      .def("step", &PercepNetNetwork::Step, "features"_a.noconvert(),
+           nb::sig("def step(self, features: " VV_FLOATS ") -> tuple[" VV_FLOATS ", " VV_FLOATS ", float]"),
+           R"(One frame.
+
+Args:
+    features: Shape (70,), float32.
+
+Returns:
+    Gains and strengths, shape (34,) each, and the probability of voice; all in [0, 1].
+
+Raises:
+    TypeError: `features` is not float32.
+    ValueError: `features` has another shape.)")
+      .def("run", &PercepNetNetwork::RunAll, "features"_a.noconvert(),
+           nb::sig("def run(self, features: " VV_FLOATS ") -> tuple[" VV_FLOATS ", " VV_FLOATS ", " VV_FLOATS "]"),
+           R"(Frame after frame, without the GIL.
+
+Args:
+    features: Shape (frames, 70), float32.
+
+Returns:
+    Gains and strengths, shape (frames, 34) each, and probabilities of voice, shape (frames,).
+
+Raises:
+    TypeError: `features` is not float32.
+    ValueError: `features` has another shape.)")
+      .def("reset", &PercepNetNetwork::Reset, "Back to the beginning.")
+      .def("copy", &PercepNetNetwork::Copy, "A stream that goes on as this one would.");
+}

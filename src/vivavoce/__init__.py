@@ -3,8 +3,10 @@
     the two ends of a call, for any event loop     Sender, Receiver, Protection, their stats, Slot, Concealer
     both of them on a virtual clock                simulate_call, CallSettings, CallResult
     the network between them                       Network, loss and jitter models, parse_loss, read_trace, read_jitter
+    noise out of the microphone                    Denoiser, denoise
     Opus                                           OpusEncoder, OpusDecoder, find_libopus
     what a session description says of audio       AudioDescription
+    what runs in a call, behind any kind of block  Processor, Reblocked
 
 Importing this needs NumPy and the core alone; libopus is looked for when the first encoder or decoder is made.
 """
@@ -13,8 +15,9 @@ from vivavoce._core import version as _version
 from vivavoce.codec.library import Libopus, find_libopus
 from vivavoce.codec.opus import OpusDecoder, OpusEncoder
 from vivavoce.concealment.concealer import Concealer
-from vivavoce.errors import AudioFileError, CodecError, MissingExtraError, PacketError, VivavoceError
-from vivavoce.streaming import Processor
+from vivavoce.enhancement.denoiser import Denoiser, denoise
+from vivavoce.errors import AudioFileError, CodecError, MissingExtraError, ModelError, PacketError, VivavoceError
+from vivavoce.streaming import Processor, Reblocked
 from vivavoce.transport.call import CallResult, CallSettings, simulate_call
 from vivavoce.transport.loss import (
     BURST_MODELS,
@@ -40,6 +43,7 @@ __all__ = [
     "BURST_MODELS",
     "AudioDescription",
     "Concealer",
+    "Denoiser",
     "Slot",
     "read_jitter",
     "read_trace",
@@ -56,18 +60,21 @@ __all__ = [
     "Libopus",
     "LossModel",
     "MissingExtraError",
+    "ModelError",
     "Network",
     "OpusDecoder",
     "OpusEncoder",
     "PacketError",
     "Processor",
     "Protection",
+    "Reblocked",
     "Receiver",
     "ReceiverStats",
     "RecordedTrace",
     "Sender",
     "SenderStats",
     "VivavoceError",
+    "denoise",
     "find_libopus",
     "parse_loss",
     "simulate_call",

@@ -2,8 +2,11 @@
 The real-time core of vivavoce, as thin as a binding can be. Arrays must have the exact type that is stated.
 """
 
+import os
+
 import numpy
 import numpy.typing
+
 
 def abi_version() -> int:
     """VV_ABI_VERSION of vivavoce.h."""
@@ -87,3 +90,262 @@ def real_time_float_mode() -> int:
     """
     What the core sets during a call; 0 on a processor whose modes it does not know. For tests.
     """
+
+def percepnet_analyse(samples: numpy.typing.NDArray[numpy.float32], frames: int, lookahead: int = 2) -> tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.int32]]:
+    """
+    The core's `vivavoce.enhancement.features.analyse_noisy`.
+
+    Args:
+        samples: Shape (samples,), float32, 48 kHz; silent outside.
+        frames: Number of frames; frame l is centred on sample 480 l.
+        lookahead: Frames of look-ahead, 0 to 2.
+
+    Returns:
+        What the network sees when frame l is the newest, shape (frames, 70), and the pitch period of frame l in samples,
+        shape (frames,).
+
+    Raises:
+        TypeError: `samples` is not float32.
+        ValueError: `samples` has another shape, or a number is out of range.
+    """
+
+def percepnet_targets(noisy: numpy.typing.NDArray[numpy.float32], clean: numpy.typing.NDArray[numpy.float32], frames: int, lookahead: int = 2) -> tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32]]:
+    """
+    What the network sees of noisy speech and is to find in it: the core's `vivavoce.enhancement.gains`.
+
+    Args:
+        noisy: Shape (samples,), float32, 48 kHz; silent outside.
+        clean: The speech in it, likewise; its comb filter has the pitch of `noisy`.
+        frames: Number of frames; frame l is centred on sample 480 l.
+        lookahead: Frames of look-ahead, 0 to 2.
+
+    Returns:
+        Features as of `percepnet_analyse`, shape (frames, 70); and, each of frame l and shape (frames, 34), gains |X| / |Y|,
+        strengths of the comb filter, energies of the noisy and of the clean bands, attenuations where no strength suffices.
+
+    Raises:
+        TypeError: An array is not float32.
+        ValueError: An array has another shape, or a number is out of range.
+    """
+
+class Denoiser:
+    """
+    One stream of mono speech at 48 kHz that noise is taken out of, for one thread at a time.
+
+    Args:
+        model: Shared by all streams that use it.
+
+    Raises:
+        ValueError: The model is not of 48 kHz, or looks ahead by more than 2 frames.
+    """
+
+    def __init__(self, model: Model) -> None: ...
+
+    @property
+    def delay_samples(self) -> int:
+        """Of the output against the input."""
+
+    @property
+    def attenuation_limit_db(self) -> float:
+        """
+        At most so much of the sound is taken away, in dB; infinity is no limit.
+        """
+
+    @attenuation_limit_db.setter
+    def attenuation_limit_db(self, arg: float, /) -> None: ...
+
+    @property
+    def enabled(self) -> bool:
+        """
+        Otherwise the input comes back, at the same delay. Changes fade in over one frame.
+        """
+
+    @enabled.setter
+    def enabled(self, arg: bool, /) -> None: ...
+
+    @property
+    def voice_probability(self) -> float:
+        """Of the newest frame; NaN before the first."""
+
+    def process(self, samples: numpy.typing.NDArray[numpy.float32]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Frame after frame, without the GIL.
+
+        Args:
+            samples: Shape (480 frames,), float32.
+
+        Returns:
+            As many samples, `delay_samples` late.
+
+        Raises:
+            TypeError: `samples` is not float32.
+            ValueError: `samples` has another shape.
+            RuntimeError: Another thread is in a call of this stream.
+        """
+
+    def report(self) -> tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32], float, float, float]:
+        """
+        Of the newest frame: gains and strengths, shape (34,) each, pitch period in samples (0 before the look-ahead is filled), pitch correlation, probability of voice.
+        """
+
+    def reset(self) -> None:
+        """Back to the state of a new stream; settings stay."""
+
+    def copy(self) -> "std::unique_ptr<(anonymous namespace)::Denoiser, std::default_delete<(anonymous namespace)::Denoiser> >":
+        """A stream that goes on as this one."""
+
+def int8_paths() -> list[str]:
+    """
+    Instructions that this processor has for int8 products, slowest first; all give the same bits.
+    """
+
+class Model:
+    """
+    A trained network in a model image; read-only, so that any number of streams share it.
+
+    Args:
+        path: A .vvm file, which is mapped into memory and must not be changed meanwhile.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no model image of this version, or damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None: ...
+
+    @staticmethod
+    def from_bytes(image: bytes) -> Model:
+        """
+        The model of an image in memory.
+
+        Args:
+            image: What `vivavoce.enhancement.image.model_image` returns.
+
+        Raises:
+            ValueError: It is no model image of this version, or damaged.
+        """
+
+    @property
+    def name(self) -> str:
+        """Name such as "percepnet-large-v1"."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the signals that it was made for, in Hz."""
+
+    @property
+    def lookahead_frames(self) -> int:
+        """Frames of the future that it hears before it judges one."""
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Widths of dense layer, convolutions, GRUs, GRU of the strengths."""
+
+class PercepNetNetwork:
+    """
+    The network alone, as one stream; for one thread at a time.
+
+    Args:
+        model: The layers.
+        path: One of `int8_paths()`, for tests; None is the fastest.
+
+    Raises:
+        ValueError: This processor has no such path.
+    """
+
+    def __init__(self, model: Model, path: str | None = None) -> None: ...
+
+    @property
+    def path(self) -> str:
+        """The instructions that it uses."""
+
+    def step(self, features: numpy.typing.NDArray[numpy.float32]) -> tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32], float]:
+        """
+        One frame.
+
+        Args:
+            features: Shape (70,), float32.
+
+        Returns:
+            Gains and strengths, shape (34,) each, and the probability of voice; all in [0, 1].
+
+        Raises:
+            TypeError: `features` is not float32.
+            ValueError: `features` has another shape.
+        """
+
+    def run(self, features: numpy.typing.NDArray[numpy.float32]) -> tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32]]:
+        """
+        Frame after frame, without the GIL.
+
+        Args:
+            features: Shape (frames, 70), float32.
+
+        Returns:
+            Gains and strengths, shape (frames, 34) each, and probabilities of voice, shape (frames,).
+
+        Raises:
+            TypeError: `features` is not float32.
+            ValueError: `features` has another shape.
+        """
+
+    def reset(self) -> None:
+        """Back to the beginning."""
+
+    def copy(self) -> PercepNetNetwork:
+        """A stream that goes on as this one would."""
+
+class Resampler:
+    """
+    One stream of mono samples on its way to another rate, for one thread at a time.
+
+    Linear phase; of half the lower rate, 0.84 pass within 0.1 dB; images and aliases beyond 1 are 65 dB down. A tick is
+    1 / lcm(from_rate, to_rate) seconds: an input sample lasts to_rate / gcd of them and an output sample from_rate / gcd.
+
+    Args:
+        from_rate: Hz.
+        to_rate: Hz; to_rate / from_rate is a ratio of whole numbers up to 640. Equal rates pass samples on.
+        extra_ticks: Added to the shortest delay, which is 24 samples of the lower rate; 0 to 640.
+
+    Raises:
+        ValueError: Any other rate, ratio or delay.
+    """
+
+    def __init__(self, from_rate: int, to_rate: int, extra_ticks: int = 0) -> None: ...
+
+    @property
+    def from_rate(self) -> int:
+        """Hz."""
+
+    @property
+    def to_rate(self) -> int:
+        """Hz."""
+
+    @property
+    def delay_ticks(self) -> int:
+        """The exact delay of the output against the input."""
+
+    def process(self, samples: numpy.typing.NDArray[numpy.float32]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        The samples that are due: after n in all there were ceil(n to_rate / from_rate), whatever the blocks.
+
+        Args:
+            samples: Shape (samples,), float32, any number of them. NaN, infinity and what is beyond 1e30 count as 0.
+
+        Returns:
+            Shape (due,), float32.
+
+        Raises:
+            TypeError: `samples` is not float32.
+            ValueError: `samples` has another shape.
+            RuntimeError: Another thread is in a call of this stream.
+        """
+
+    def reset(self) -> None:
+        """Back to the state of a new stream."""
+
+    def copy(self) -> Resampler:
+        """A stream that goes on as this one would."""
+
+    def __deepcopy__(self, memo: dict) -> Resampler:
+        """The same, for what holds a stream."""

@@ -53,3 +53,15 @@ class AudioFileError(VivavoceError):
     def __init__(self, path: str | Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.path = str(path)
+
+
+class ModelError(VivavoceError):
+    """A trained model that is missing, damaged or made for something else.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = str(path)

@@ -6,10 +6,23 @@ import pytest
 import soundfile
 
 from vivavoce.errors import MissingExtraError
-from vivavoce.evaluation.metrics import METRICS, Metric, estoi, metrics_named, pesq_wb, plcmos, score_clip
+from vivavoce.evaluation.metrics import (
+    ENHANCEMENT_METRICS,
+    METRICS,
+    Metric,
+    dnsmos,
+    estoi,
+    metrics_named,
+    pesq_wb,
+    plcmos,
+    score_clip,
+    si_sdr,
+    stoi,
+)
 
 SPEECH = soundfile.read(Path(__file__).parent.parent / "data" / "speech-16k.flac", dtype="float32")[0][:48_000]
 SILENCE = np.zeros_like(SPEECH)
+ALL_METRICS = METRICS | ENHANCEMENT_METRICS
 
 
 def with_gaps(samples, share):
@@ -22,6 +35,7 @@ def with_gaps(samples, share):
 def test_identical_speech_scores_the_maximum():
     assert pesq_wb(SPEECH, SPEECH) == pytest.approx(4.644, abs=0.001)
     assert estoi(SPEECH, SPEECH) == pytest.approx(1.0, abs=1e-6)
+    assert stoi(SPEECH, SPEECH) == pytest.approx(1.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", list(METRICS))
@@ -30,19 +44,59 @@ def test_more_gaps_score_less(name):
     assert many < few
 
 
-@pytest.mark.parametrize("name", list(METRICS))
+@pytest.mark.parametrize("name", list(ENHANCEMENT_METRICS))
+def test_more_noise_scores_less(name):
+    noise = np.random.default_rng(0).standard_normal(len(SPEECH)).astype(np.float32)
+    little, much = (ENHANCEMENT_METRICS[name].score(SPEECH, SPEECH + level * noise) for level in (0.001, 0.1))
+    assert much < little
+
+
+@pytest.mark.parametrize("name", list(ALL_METRICS))
 def test_a_clip_has_one_score_and_the_callers_random_numbers_stay(name):
     degraded = with_gaps(SPEECH, 0.2)
     np.random.seed(5)  # noqa: NPY002 - the generator that the metrics draw from
     expected = np.random.random(3).tolist()  # noqa: NPY002
     np.random.seed(5)  # noqa: NPY002
-    first = METRICS[name].score(SPEECH, degraded)
+    first = ALL_METRICS[name].score(SPEECH, degraded)
     assert np.random.random(3).tolist() == expected  # noqa: NPY002
-    assert METRICS[name].score(SPEECH, degraded) == first
+    assert ALL_METRICS[name].score(SPEECH, degraded) == first
 
 
 def test_plcmos_needs_no_reference():
     assert plcmos(SILENCE, SPEECH) == plcmos(SPEECH, SPEECH) > 3
+
+
+def test_dnsmos_knows_clean_speech_and_takes_what_is_too_loud():
+    scores = dnsmos(SPEECH)
+    assert list(scores) == ["sig", "bak", "ovrl", "p808"]
+    assert min(scores.values()) > 2.5
+    assert dnsmos(SPEECH / np.abs(SPEECH).max() * 1.5)["ovrl"] > 1
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.1, 30.0])
+def test_si_sdr_is_the_energy_ratio_whatever_the_gain(gain):
+    reference, rest = np.array([3.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32)
+    assert si_sdr(reference, gain * (reference + rest)) == pytest.approx(10 * np.log10(9))
+
+
+@pytest.mark.parametrize(
+    ("degraded", "message"),
+    [
+        pytest.param(2 * SPEECH, "the degraded clip is the reference", id="only a gain"),
+        pytest.param(SILENCE, "is silent", id="nothing"),
+    ],
+)
+def test_si_sdr_has_no_value_where_it_is_infinite(degraded, message):
+    with pytest.raises(ValueError, match=message):
+        si_sdr(SPEECH, degraded)
+    with pytest.raises(ValueError, match="nothing of the reference"):
+        si_sdr(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+
+
+def test_only_si_sdr_takes_any_rate():
+    assert score_clip(metrics_named(["si_sdr"], ENHANCEMENT_METRICS), SPEECH, SPEECH + 0.01, 48_000).failures == {}
+    with pytest.raises(ValueError, match="pesq need clips at 16000 Hz, got 48000 Hz"):
+        score_clip(metrics_named(["pesq"]), SPEECH, SPEECH, 48_000)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import typer
 from vivavoce.cli.call import call
 from vivavoce.cli.doctor import doctor
 from vivavoce.cli.evaluate import app as evaluate_app
+from vivavoce.cli.evaluate_enhancement import enhancement
 from vivavoce.cli.receive import receive
 from vivavoce.cli.send import send
 
@@ -27,6 +28,7 @@ app.command("call")(call)
 app.command("send")(send)
 app.command("receive")(receive)
 app.command("doctor")(doctor)
+evaluate_app.command("enhancement")(enhancement)
 app.add_typer(evaluate_app, name="evaluate")
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vivavoce.signal.stft import hann_window, vorbis_window
+from vivavoce.signal.stft import analyse, hann_window, synthesise, vorbis_window
 
-__all__ = ["hann_window", "vorbis_window"]
+__all__ = ["analyse", "hann_window", "synthesise", "vorbis_window"]

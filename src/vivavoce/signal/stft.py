@@ -42,3 +42,32 @@ def hann_window(size: int) -> np.ndarray:
     if size < 1:
         raise ValueError(f"size must be at least 1, got {size}")
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)).astype(np.float32)
+
+
+def analyse(samples: np.ndarray, frames: int, size: int = 960) -> np.ndarray:
+    """Spectra of overlapping Vorbis windows; frame l spans samples size/2 (l - 1) to size/2 (l + 1).
+
+    Args:
+        samples: Shape (samples,), float; silent outside.
+        frames: Number of frames.
+        size: Samples of a window.
+
+    Returns:
+        Shape (frames, size/2 + 1), complex.
+    """
+    hop = size // 2
+    padded = np.zeros((frames + 1) * hop)
+    count = min(len(samples), frames * hop)
+    padded[hop : hop + count] = samples[:count]
+    hops = padded.reshape(frames + 1, hop)
+    return np.fft.rfft(np.concatenate([hops[:-1], hops[1:]], axis=1) * vorbis_window(size))
+
+
+def synthesise(spectra: np.ndarray, size: int = 960) -> np.ndarray:
+    """Overlap-add of what `analyse` made: shape (frames, size/2 + 1) to ((frames - 1) * size/2,).
+
+    Sample 0 is sample 0 of the signal that was analysed.
+    """
+    hop = size // 2
+    windows = np.fft.irfft(spectra, size) * vorbis_window(size)
+    return (windows[:-1, hop:] + windows[1:, :hop]).ravel()

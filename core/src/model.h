@@ -1,0 +1,12 @@
+// What C calls vv_model: the image of a model and the network that it holds.
+#pragma once
+
+#include "model_image.h"
+#include "percepnet_network.h"
+
+/// Read-only once created. Streams keep a pointer to it and, beside, a state of their own.
+struct vv_model final {
+  vivavoce::ModelImage image;
+  vivavoce::PercepNetNetwork percepnet;
+  vivavoce::Int8Path path;  ///< the fastest, for all of its streams
+};

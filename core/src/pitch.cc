@@ -1,0 +1,189 @@
+#include "pitch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "elementary.h"
+#include "simd.h"
+
+namespace vivavoce {
+namespace {
+
+constexpr int kLowpassTaps = 97;
+constexpr int kLowpassDelay = kLowpassTaps / 2;
+constexpr int kLowpassHalfTurns = 12;  // samples of half a period of the cutoff: 2 kHz
+constexpr int kFineWindow = 1440;
+constexpr int kFineRadius = 4;
+constexpr int kCandidates = 2 * kFineRadius + 1;
+constexpr float kLongLagCost = 0.01f;  // per octave
+constexpr float kJumpCost = 2.f;       // per octave and frame
+constexpr float kMaxJumpCost = 0.8f;
+constexpr float kEnergyFloor = 1e-9f;
+
+/// The windowed sinc of pitch.py, not yet of unit gain; `n` counts from its middle.
+double Lowpass(int n) {
+  constexpr double kPi = 3.14159265358979323846;
+  const int whole = 2 * kLowpassHalfTurns;
+  const double sine = SinCosOfTurns(static_cast<double>(n % whole) / whole).sin;
+  const double sinc = n == 0 ? 1. : sine / (kPi * n / kLowpassHalfTurns);
+  return sinc * (0.5 + 0.5 * SinCosOfTurns(0.5 * n / (kLowpassDelay + 1)).cos);
+}
+
+/// sums[i] = sum over `count` samples n of fixed[n] * moving[n - i], for kCount values of i. `count` is whole vectors.
+template <int kCount>
+inline void Correlate(const float* fixed, const float* moving, int count, float* sums) {
+  F32x4 sum[kCount] = {};
+  for (int n = 0; n < count; n += kLanes) {
+    const F32x4 x = Load<F32x4>(fixed + n);
+    for (int i = 0; i < kCount; ++i) sum[i] += x * Load<F32x4>(moving + n - i);
+  }
+  for (int i = 0; i < kCount; ++i) sums[i] = Sum(sum[i]);
+}
+
+float Energy(const float* x, int count) {
+  F32x4 sum = Splat<F32x4>(0.f);
+  for (int n = 0; n < count; n += kLanes) sum += Load<F32x4>(x + n) * Load<F32x4>(x + n);
+  return Sum(sum);
+}
+
+}  // namespace
+
+PitchTracker::PitchTracker(int lookahead)
+    : lookahead_(lookahead), available_(((lookahead + 1) * kHop - kLowpassDelay) / kDecimation) {
+  double gain = 0.;
+  for (int n = -kLowpassDelay; n <= kLowpassDelay; ++n) gain += Lowpass(std::abs(n));
+  for (int i = 0; i < kTaps; ++i) {
+    taps_[i] = i < kLowpassTaps ? static_cast<float>(Lowpass(std::abs(i - kLowpassDelay)) / gain) : 0.f;
+  }
+  constexpr float kLn2 = 0.693147181f;
+  float octaves[kPaddedLags];
+  for (int i = 0; i < kPaddedLags; ++i) octaves[i] = static_cast<float>(kMinLag + i) / kMinLag;
+  Log(octaves, octaves, kPaddedLags);
+  for (int i = 0; i < kPaddedLags; ++i) {
+    jump_cost_[i] = kJumpCost / kLn2 * octaves[i];
+    long_lag_cost_[i] = kLongLagCost / kLn2 * octaves[i];
+  }
+}
+
+/// End of the later of the two windows against the middle of the frame, in coarse samples: the pair is symmetrical about
+/// the middle where the look-ahead allows.
+int PitchTracker::LateEnd(int lag) const { return std::min((lag + kCoarseWindow) / 2, available_); }
+
+void PitchTracker::Listen(const float* end, State* state) const {
+  constexpr int kKept = kCoarseWindow + kMaxLag - kCoarseHop;
+  std::memmove(state->coarse, state->coarse + kCoarseHop, kKept * sizeof(float));
+  const float* from = end - kHop - (kTaps - kDecimation);
+  for (int i = 0; i < kCoarseHop; ++i, from += kDecimation) {
+    F32x4 even = Splat<F32x4>(0.f);
+    F32x4 odd = Load<F32x4>(taps_) * Load<F32x4>(from);
+    for (int k = kLanes; k < kTaps; k += 2 * kLanes) {
+      even += Load<F32x4>(taps_ + k) * Load<F32x4>(from + k);
+      odd += Load<F32x4>(taps_ + k + kLanes) * Load<F32x4>(from + k + kLanes);
+    }
+    state->coarse[kKept + i] = Sum(even + odd);
+  }
+  AddBlock(state);
+}
+
+void PitchTracker::AddBlock(State* state) const {
+  std::memmove(state->products[0], state->products[1], sizeof state->products - sizeof state->products[0]);
+  float* sums = state->products[kBlocks - 1];
+  const float* const newest = state->coarse + kCoarseWindow + kMaxLag - kCoarseHop - available_;
+  for (int lag = kMinLag; lag <= kMaxLag;) {
+    const float* const late = newest + LateEnd(lag);
+    const float* const early = late - lag;
+    // As many lags as have the later window in common, up to four at a time.
+    int count = 1;
+    while (count < kLanes && lag + count <= kMaxLag && LateEnd(lag + count) == LateEnd(lag)) ++count;
+    if (count == kLanes) {
+      Correlate<kLanes>(late, early, kCoarseHop, sums);
+    } else {
+      count = std::min(count, 2);
+      count == 2 ? Correlate<2>(late, early, kCoarseHop, sums) : Correlate<1>(late, early, kCoarseHop, sums);
+    }
+    sums += count;
+    lag += count;
+  }
+}
+
+void PitchTracker::Score(const State& state, float* scores) const {
+  constexpr int kCoarse = kCoarseWindow + kMaxLag;
+  double energy[kCoarse + 1];  // of all samples before
+  energy[0] = 0.;
+  for (int i = 0; i < kCoarse; ++i) energy[i + 1] = energy[i] + double{state.coarse[i]} * state.coarse[i];
+  float early[kPaddedLags], late[kPaddedLags];
+  for (int i = 0; i < kLags; ++i) {
+    const int lag = kMinLag + i;
+    const double* const end = energy + kCoarse - available_ + LateEnd(lag);
+    late[i] = static_cast<float>(end[0] - end[-kCoarseWindow]) + kEnergyFloor;
+    early[i] = static_cast<float>(end[-lag] - end[-lag - kCoarseWindow]) + kEnergyFloor;
+  }
+  std::fill(early + kLags, early + kPaddedLags, 1.f);
+  std::fill(late + kLags, late + kPaddedLags, 1.f);
+  const auto& p = state.products;
+  for (int i = 0; i < kPaddedLags; ++i) {
+    const float product = p[0][i] + p[1][i] + p[2][i] + p[3][i] + p[4][i];
+    scores[i] = product / std::sqrt(early[i] * late[i]);
+  }
+}
+
+/// The lag of the best track, as an index. Under a cost that is linear in octaves the best predecessor is a running
+/// maximum from either side.
+int PitchTracker::FollowPath(const float* scores, float* path) const {
+  float next[kPaddedLags];
+  float from_below = path[0] + jump_cost_[0];
+  for (int i = 0; i < kLags; ++i) {
+    from_below = std::max(from_below, path[i] + jump_cost_[i]);
+    next[i] = from_below - jump_cost_[i];
+  }
+  float from_above = path[kLags - 1] - jump_cost_[kLags - 1];
+  for (int i = kLags - 1; i >= 0; --i) {
+    from_above = std::max(from_above, path[i] - jump_cost_[i]);
+    next[i] = std::max(next[i], from_above + jump_cost_[i]);
+  }
+  // The best path so far stands at 0.
+  for (int i = 0; i < kLags; ++i) next[i] = std::max(next[i], -kMaxJumpCost) + (scores[i] - long_lag_cost_[i]);
+  const int best = static_cast<int>(std::max_element(next, next + kLags) - next);
+  for (int i = 0; i < kLags; ++i) path[i] = next[i] - next[best];
+  return best;
+}
+
+Pitch PitchTracker::Track(const float* end, State* state) const {
+  float scores[kPaddedLags];
+  Score(*state, scores);
+  const int best = FollowPath(scores, state->path);
+  return {Refine(end, (kMinLag + best) * kDecimation), scores[best]};
+}
+
+/// The period about a coarse one that correlates best.
+int PitchTracker::Refine(const float* end, int coarse) const {
+  const int ahead = (lookahead_ + 1) * kHop;
+  const float* const late = end - ahead + std::min((coarse + kFineWindow) / 2, ahead) - kFineWindow;
+  const int first = std::max(kMinPeriod, coarse - kFineRadius);
+  const int last = std::min(kMaxPeriod, coarse + kFineRadius);
+  float products[kCandidates];
+  Correlate<kCandidates>(late, late - first, kFineWindow, products);
+  // What all windows have in common, and then what each has before and behind it.
+  constexpr int kShared = kFineWindow - 2 * kFineRadius;
+  const float* const shared = late - first;
+  const float shared_energy = Energy(shared, kShared);
+  float before[kCandidates] = {}, behind[kCandidates] = {};
+  for (int i = 1; i < kCandidates; ++i) {
+    before[i] = before[i - 1] + shared[-i] * shared[-i];
+    behind[i] = behind[i - 1] + shared[kShared + i - 1] * shared[kShared + i - 1];
+  }
+  int best = first;
+  float best_score = 0.f;
+  for (int i = 0; i <= last - first; ++i) {
+    const float energy = shared_energy + before[i] + behind[kCandidates - 1 - i] + kEnergyFloor;
+    const float score = products[i] / std::sqrt(energy);
+    if (i == 0 || score > best_score) {
+      best_score = score;
+      best = first + i;
+    }
+  }
+  return best;
+}
+
+}  // namespace vivavoce

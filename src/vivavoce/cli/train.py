@@ -1,0 +1,85 @@
+"""`vivavoce train`: train a network from the corpora, or go on with one. The only verb that imports PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vivavoce.errors import MissingExtraError
+
+app = typer.Typer(
+    help="Train a network from the corpora, or go on with one.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[Path, typer.Option(envvar="VIVAVOCE_DATA", help="Folder that holds the corpora.")]
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `train` a group of verbs while it has only one."""
+
+
+@app.command()
+def percepnet(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of checkpoint, log and weights; a run in it goes on.")],
+    name: Annotated[str, typer.Option(help="Of the model, as users will ask for it.")] = "percepnet-small-v1",
+    cache: Annotated[Path | None, typer.Option(help="Folder of decoded corpora, 3.5 GB. [OUT/cache]")] = None,
+    size: Annotated[str, typer.Option(help="tiny, small or large.")] = "small",
+    lookahead: Annotated[int, typer.Option(min=0, max=2, help="Frames of 10 ms.")] = 2,
+    init: Annotated[Path | None, typer.Option(help="Weights to begin with.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 30_000,
+    batch: Annotated[int, typer.Option(min=1, help="Items of a step, over all processes.")] = 32,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of an item.")] = 4.0,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Of matrices.")] = 0.01,
+    warmup: Annotated[int, typer.Option(min=0, help="Steps until the learning rate is reached.")] = 50,
+    decay: Annotated[float, typer.Option(min=0, max=1, help="Last part of the run, in which it falls.")] = 0.3,
+    quantise: Annotated[float, typer.Option(min=0, max=1, help="Last part of the run, with int8's rounding.")] = 0.2,
+    echo: Annotated[int, typer.Option(min=1, help="How often an item is used on average.")] = 4,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make items.")] = 1,
+    rooms: Annotated[int, typer.Option(min=1, help="Simulated rooms.")] = 1000,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of a process. [PyTorch's choice]")] = None,
+    seed: Annotated[int, typer.Option(help="Of items, draws and first weights.")] = 1,
+) -> None:
+    """Train PercepNet: noisy mixtures to band gains, comb-filter strengths and voice activity.
+
+    Under torchrun, the processes share each step. Ends with the weights, the model's image and its card in OUT.
+    """
+    try:
+        import torch
+
+        from vivavoce.enhancement.model import SIZES
+        from vivavoce.enhancement.train import PercepNetRun, train_percepnet
+        from vivavoce.training.loop import LoopConfig
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("train", str(error.name)) from None
+    if size not in SIZES:
+        raise typer.BadParameter(f"{size!r} is none of {', '.join(SIZES)}", param_hint="--size")
+    if threads:
+        torch.set_num_threads(threads)
+    run = PercepNetRun(
+        data,
+        cache or out / "cache",
+        out,
+        name=name,
+        size=size,
+        lookahead=lookahead,
+        init=init,
+        batch=batch,
+        seconds=seconds,
+        window=12 * batch,
+        echo=echo,
+        workers=workers,
+        rooms=rooms,
+        seed=seed,
+        quantise_share=quantise,
+        validation_items=2 * batch,
+    )
+    loop = LoopConfig(steps=steps, learning_rate=learning_rate, warmup_steps=warmup, decay_share=decay)
+    typer.echo(train_percepnet(run, loop))

@@ -1,0 +1,1 @@
+"""Noise suppression: PercepNet (arXiv 2008.04259)."""

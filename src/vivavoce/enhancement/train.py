@@ -1,0 +1,218 @@
+"""Training of PercepNet: mixtures to features and targets, the run, and what it exports.
+
+The work is done by `vivavoce.training`; this file says what a PercepNet learns from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from vivavoce._core import percepnet_targets
+from vivavoce.enhancement.features import ERB_BANDS
+from vivavoce.enhancement.loss import LossWeights, Targets, percepnet_loss
+from vivavoce.enhancement.model import SIZES, PercepNet, core_weights, load_core_weights
+from vivavoce.signal.bands import BANDS
+from vivavoce.signal.pitch import HOP
+from vivavoce.training.corpus import NOISE_CORPORA, SPEECH_CORPORA, load_corpus
+from vivavoce.training.distributed import join
+from vivavoce.training.loop import LoopConfig, Trainer
+from vivavoce.training.mixing import MixConfig, Mixer, Mixture
+from vivavoce.training.pool import ItemPool
+from vivavoce.training.rooms import Room, measured_rooms, simulate_rooms
+
+BIN_HZ = 50.0
+FULL_BAND_HZ = 20_000
+VOICE_BELOW_PEAK = 1e-3  # a frame is speech when its clean energy is within 30 dB of the loudest
+MASK_BELOW = 0.97  # of the bandwidth: a band whose middle is above it has lost too much of itself
+LEVEL_SHIFT = (-0.6, 0.15)  # units of 20 dB: as if something louder had come before
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class PercepNetRun:
+    """A training run.
+
+    Attributes:
+        data: Folder of the corpora.
+        cache: Where decoded corpora and simulated rooms are kept.
+        folder: Of checkpoint, log and weights.
+        name: Of the model.
+        size: A name of SIZES.
+        lookahead: Frames, 0 or 2.
+        init: Weights to begin with.
+        batch: Items of a step, over all processes.
+        seconds: Length of an item.
+        window: Items that a batch is drawn from.
+        echo: How often an item is used on average.
+        workers: Processes that make items, for each process that trains.
+        rooms: Number of simulated rooms.
+        seed: Of items, draws and first weights.
+        quantise_share: Part of the run, at its end, with the rounding of int8.
+        validation_items: Items of the split `val` that every checkpoint is judged by.
+    """
+
+    data: Path
+    cache: Path
+    folder: Path
+    name: str = "percepnet"
+    size: str = "small"
+    lookahead: int = 2
+    init: Path | None = None
+    batch: int = 48
+    seconds: float = 5.0
+    window: int = 384
+    echo: int = 4
+    workers: int = 1
+    rooms: int = 300
+    seed: int = 1
+    quantise_share: float = 0.2
+    validation_items: int = 64
+
+
+class ItemMaker:
+    """Items of one split: features and targets of a mixture, in half precision."""
+
+    def __init__(self, mixer: Mixer, lookahead: int, *, shift_levels: bool) -> None:
+        self.mixer, self.lookahead, self.shift_levels = mixer, lookahead, shift_levels
+
+    def __call__(self, index: int) -> dict[str, np.ndarray]:
+        """Arrays of item `index`: features (frames, 70), gains and strengths (frames, 34), voice (frames,), mask."""
+        item = training_item(self.mixer.mixture(index), self.lookahead)
+        random = np.random.default_rng([self.mixer.seed, index, 1])
+        if self.shift_levels and random.random() < 0.5:
+            item["features"][:, :BANDS] += random.uniform(*LEVEL_SHIFT)
+        return {name: array.astype(np.float16) for name, array in item.items()}
+
+
+def training_item(mixture: Mixture, lookahead: int) -> dict[str, np.ndarray]:
+    """Features of a mixture and what the network should say, both in the order in which the network runs.
+
+    The targets at step t are those of frame t - lookahead; the first `lookahead` steps have none and are cut off from
+    both by `loss_of`.
+    """
+    frames = len(mixture.noisy) // HOP
+    features, gains, strengths, _, clean, attenuations = percepnet_targets(
+        mixture.noisy, mixture.clean, frames, lookahead
+    )
+    energy = clean.sum(axis=1)
+    return {
+        "features": features,
+        "gains": gains * attenuations,
+        "strengths": strengths,
+        "voice": (energy > VOICE_BELOW_PEAK * max(energy.max(), 1e-6)).astype(np.float32),
+        "mask": band_mask(mixture.bandwidth_hz),
+    }
+
+
+def band_mask(bandwidth_hz: int) -> np.ndarray:
+    """1 for each band that speech of this bandwidth says something about, shape (34,)."""
+    if bandwidth_hz >= FULL_BAND_HZ:
+        return np.ones(BANDS, np.float32)
+    return (ERB_BANDS.centres * BIN_HZ <= MASK_BELOW * bandwidth_hz).astype(np.float32)
+
+
+def loss_of(weights: LossWeights, lookahead: int) -> Callable:
+    """The loss of a batch, for the training loop."""
+
+    def loss(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        batch = {name: value.float() for name, value in batch.items()}
+        outputs = tuple(output[:, lookahead:] for output in model(batch["features"]))
+        frames = outputs[0].shape[1]
+        targets = Targets(
+            batch["gains"][:, :frames],
+            batch["strengths"][:, :frames],
+            batch["voice"][:, :frames],
+            batch["features"][:, :frames, :BANDS],
+            batch["mask"][:, None, :],
+        )
+        return percepnet_loss(outputs, targets, weights)
+
+    return loss
+
+
+def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
+    """Train, or go on training, a PercepNet.
+
+    Returns:
+        The file of the averaged weights.
+
+    Raises:
+        AudioFileError, ValueError: The corpora or the weights to begin with are not what they should be.
+    """
+    processes = join()
+    torch.manual_seed(run.seed)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    model = PercepNet(SIZES[run.size], run.lookahead)
+    if run.init:
+        load_core_weights(model, load_file(run.init))
+    make = ItemMaker(_mixer(run, "train", run.seed + 1000 * processes.rank), run.lookahead, shift_levels=True)
+    validation = _validation(run)
+    trainer = Trainer(model, model.hidden_matrices(), loop, run.folder, processes)
+    loss = loss_of(LossWeights(), run.lookahead)
+    quantise_from = round((1 - run.quantise_share) * loop.steps)
+
+    def before_step(step: int) -> None:
+        trainer.model.quantised = trainer.average.quantised = step >= quantise_from
+
+    def at_checkpoint(trainer: Trainer) -> None:
+        export(trainer.average, run.folder / WEIGHTS)
+        print(f"step {trainer.step}: validation loss {_validate(trainer, validation, loss):.4f}", flush=True)
+
+    share = max(1, run.batch // processes.count)
+    pool = ItemPool(
+        make,
+        batch=share,
+        window=max(run.window, share),
+        echo=run.echo,
+        seed=run.seed + processes.rank,
+        workers=run.workers,
+        first_step=trainer.step,
+    )
+    with pool:
+        trainer.run(
+            pool.batch, loss, before_step=before_step, after_step=model.clamp_weights, at_checkpoint=at_checkpoint
+        )
+    return run.folder / WEIGHTS
+
+
+def export(model: PercepNet, path: Path) -> None:
+    """Write the weights in half precision, under the names that the core's exporter knows."""
+    from safetensors.torch import save_file
+
+    weights = {name: weight.half().contiguous().cpu() for name, weight in core_weights(model).items()}
+    save_file(weights, path, {"system": "percepnet", "lookahead_frames": str(model.lookahead)})
+
+
+def _mixer(run: PercepNetRun, split: str, seed: int) -> Mixer:
+    speech = load_corpus(run.data, SPEECH_CORPORA, split, run.cache)
+    noise = load_corpus(run.data, NOISE_CORPORA, split, run.cache)
+    return Mixer(speech, noise, _rooms(run, split), MixConfig(seconds=run.seconds), seed)
+
+
+def _rooms(run: PercepNetRun, split: str) -> list[Room]:
+    if split == "train":
+        return [*measured_rooms(run.data, run.cache), *simulate_rooms(run.rooms, run.seed, run.cache)]
+    return list(simulate_rooms(max(1, run.rooms // 10), run.seed + 1, run.cache))
+
+
+def _validation(run: PercepNetRun) -> list[dict[str, Tensor]]:
+    """Batches of the split `val`, always the same."""
+    make = ItemMaker(_mixer(run, "val", seed=0), run.lookahead, shift_levels=False)
+    items = [make(index) for index in range(run.validation_items)]
+    batches = [items[at : at + run.batch] for at in range(0, len(items), run.batch)]
+    return [{name: torch.from_numpy(np.stack([item[name] for item in b])) for name in b[0]} for b in batches]
+
+
+@torch.no_grad()
+def _validate(trainer: Trainer, batches: list[dict[str, Tensor]], loss: Callable) -> float:
+    device = trainer.processes.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=trainer.config.bfloat16):
+        losses = [loss(trainer.average, {k: v.to(device) for k, v in batch.items()})[0] for batch in batches]
+    return float(torch.stack(losses).mean())

@@ -1,0 +1,59 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from vivavoce.enhancement.loss import LossWeights, Targets, percepnet_loss  # noqa: E402
+
+
+def targets(gains, strengths, mask=None):
+    shape = gains.shape
+    voice = torch.ones(shape[:2])
+    return Targets(
+        gains, strengths, voice, torch.zeros(shape), torch.ones(shape[0], 1, shape[2]) if mask is None else mask
+    )
+
+
+def logits(values):
+    return torch.logit(values.clamp(1e-4, 1 - 1e-4))
+
+
+def loss(gains, strengths, targets):
+    return percepnet_loss((logits(gains), logits(strengths), torch.full(gains.shape[:2], 9.0)), targets, LossWeights())
+
+
+@pytest.fixture
+def truth():
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(2, 5, 34, generator=generator), torch.rand(2, 5, 34, generator=generator)
+
+
+def test_the_truth_costs_nothing(truth):
+    assert loss(*truth, targets(*truth))[0] < 1e-3
+
+
+def test_attenuating_too_much_costs_more_than_too_little():
+    middle, strengths = torch.full((1, 4, 34), 0.25), torch.zeros(1, 4, 34)
+    # as far from the root of 0.25 on either side
+    over, under = torch.full_like(middle, 0.3**2), torch.full_like(middle, 0.7**2)
+    goal = targets(middle, strengths)
+    assert loss(over, strengths, goal)[0] > 1.1 * loss(under, strengths, goal)[0]
+
+
+def test_masked_bands_do_not_count(truth):
+    gains, strengths = truth
+    mask = torch.ones(2, 1, 34)
+    mask[..., 20:] = 0
+    wrong = gains.clone()
+    wrong[..., 20:] = 1 - wrong[..., 20:]
+    assert loss(wrong, strengths, targets(gains, strengths, mask))[0] < 1e-3
+    assert loss(wrong, strengths, targets(gains, strengths))[0] > 0.1
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_gradients_are_finite_at_the_ends(value):
+    gains = torch.full((1, 3, 34), value)
+    outputs = [torch.full((1, 3, 34), 40.0 * (1 - 2 * value), requires_grad=True) for _ in range(2)]
+    voice = torch.zeros(1, 3, requires_grad=True)
+    percepnet_loss((*outputs, voice), targets(gains, gains), LossWeights())[0].backward()
+    for output in (*outputs, voice):
+        assert torch.isfinite(output.grad).all()
