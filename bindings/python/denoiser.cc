@@ -71,7 +71,8 @@ class Hops {
 /// The stream over a whole signal, as long as it takes to have all results of `frames` frames.
 class Analysis {
  public:
-  Analysis(int64_t frames, int64_t lookahead) : analysis_(Checked(frames, lookahead)), state_(new PercepNetAnalysis::State()) {
+  Analysis(int64_t frames, int64_t lookahead)
+      : analysis_(Checked(frames, lookahead)), state_(new PercepNetAnalysis::State()) {
     if (!analysis_.ok()) throw std::bad_alloc();
     hops_ = static_cast<size_t>(frames + lookahead);
     frames_ = static_cast<size_t>(frames);
@@ -160,19 +161,16 @@ class Denoiser {
   bool enabled() const { return enabled_; }
   float voice_probability() const { return voice_probability_; }
 
+  // Settings may come from any thread; the next call of Process takes them up.
+
   void set_attenuation_limit_db(float limit_db) {
-    const Turn turn(busy_, kName);
-    if (vv_denoiser_set_attenuation_limit(denoiser_.get(), limit_db) != VV_OK) {
+    if (!(limit_db >= 0.f)) {
       throw nb::value_error(("attenuation_limit_db must be 0 or more, got " + std::to_string(limit_db)).c_str());
     }
     attenuation_limit_db_ = limit_db;
   }
 
-  void set_enabled(bool enabled) {
-    const Turn turn(busy_, kName);
-    vv_denoiser_set_enabled(denoiser_.get(), enabled);
-    enabled_ = enabled;
-  }
+  void set_enabled(bool enabled) { enabled_ = enabled; }
 
   FloatVector Process(const Array& array) {
     const Vector<float> samples("samples", array);
@@ -180,11 +178,16 @@ class Denoiser {
       throw nb::value_error(("samples must be whole frames of 480, got " + Describe(array)).c_str());
     }
     const Turn turn(busy_, kName);
-    return NewArray<FloatVector>(samples.size(), [&](float* out) {
+    vv_denoiser_set_attenuation_limit(denoiser_.get(), attenuation_limit_db_);
+    vv_denoiser_set_enabled(denoiser_.get(), enabled_);
+    float voice = voice_probability_;
+    FloatVector output = NewArray<FloatVector>(samples.size(), [&](float* out) {
       for (size_t at = 0; at < samples.size(); at += VV_DENOISER_FRAME_SIZE) {
-        vv_denoiser_process(denoiser_.get(), samples.data() + at, out + at, &voice_probability_);
+        vv_denoiser_process(denoiser_.get(), samples.data() + at, out + at, &voice);
       }
     });
+    voice_probability_ = voice;
+    return output;
   }
 
   nb::tuple Report() {
@@ -209,9 +212,9 @@ class Denoiser {
     if (copy->denoiser_ == nullptr) throw std::bad_alloc();
     const Turn turn(busy_, kName);
     vv_denoiser_copy(copy->denoiser_.get(), denoiser_.get());
-    copy->attenuation_limit_db_ = attenuation_limit_db_;
-    copy->enabled_ = enabled_;
-    copy->voice_probability_ = voice_probability_;
+    copy->attenuation_limit_db_ = attenuation_limit_db_.load();
+    copy->enabled_ = enabled_.load();
+    copy->voice_probability_ = voice_probability_.load();
     return copy;
   }
 
@@ -228,9 +231,9 @@ class Denoiser {
 
   std::shared_ptr<vv_model> model_;
   std::unique_ptr<vv_denoiser, Destroy> denoiser_;
-  float attenuation_limit_db_ = std::numeric_limits<float>::infinity();
-  bool enabled_ = true;
-  float voice_probability_ = kUnknown;
+  std::atomic<float> attenuation_limit_db_ = std::numeric_limits<float>::infinity();
+  std::atomic<bool> enabled_ = true;
+  std::atomic<float> voice_probability_ = kUnknown;
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
 };
 
@@ -266,8 +269,9 @@ Args:
     lookahead: Frames of look-ahead, 0 to 2.
 
 Returns:
-    Features as of `percepnet_analyse`, shape (frames, 70); and, each of frame l and shape (frames, 34), gains |X| / |Y|,
-    strengths of the comb filter, energies of the noisy and of the clean bands, attenuations where no strength suffices.
+    Features as of `percepnet_analyse`, shape (frames, 70); and, of frame l and each of shape (frames, 34), gains
+    |X| / |Y|, strengths of the comb filter, energies of the noisy and of the clean bands, attenuations where no
+    strength suffices.
 
 Raises:
     TypeError: An array is not float32.
@@ -280,6 +284,8 @@ void BindDenoiser(nb::module_& m) {
   BindPercepNetTraining(m);
   nb::class_<Denoiser>(m, "Denoiser",
                        R"(One stream of mono speech at 48 kHz that noise is taken out of, for one thread at a time.
+
+Settings and `voice_probability` serve any thread.
 
 Args:
     model: Shared by all streams that use it.
@@ -309,8 +315,8 @@ Raises:
     RuntimeError: Another thread is in a call of this stream.)")
       .def("report", &Denoiser::Report,
            nb::sig("def report(self) -> tuple[" VV_FLOATS ", " VV_FLOATS ", float, float, float]"),
-           "Of the newest frame: gains and strengths, shape (34,) each, pitch period in samples (0 before the look-ahead "
-           "is filled), pitch correlation, probability of voice.")
+           "Of the newest frame: gains and strengths, shape (34,) each, pitch period in samples (0 before the "
+           "look-ahead is filled), pitch correlation, probability of voice.")
       .def("reset", &Denoiser::Reset, "Back to the state of a new stream; settings stay.")
       .def("copy", &Denoiser::Copy, "A stream that goes on as this one.");
 }

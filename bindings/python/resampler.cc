@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <stdexcept>
 #include <string>
 
 #include "arrays.h"
 #include "bind.h"
+#include "turn.h"
 #include "vivavoce.h"
 
 using namespace binding;
@@ -40,7 +40,7 @@ class Resampler {
 
   FloatVector Process(const Array& array) {
     const Vector<float> samples("samples", array);
-    const Turn turn(this);
+    const Turn turn(busy_, kName);
     const int count = samples.size() <= kMaxInt ? static_cast<int>(samples.size()) : -1;
     const int output_count = vv_resampler_output_count(resampler_.get(), count);
     if (output_count < 0) {
@@ -52,32 +52,19 @@ class Resampler {
   }
 
   void Reset() {
-    const Turn turn(this);
+    const Turn turn(busy_, kName);
     vv_resampler_reset(resampler_.get());
   }
 
   std::unique_ptr<Resampler> Copy() {
     auto copy = std::make_unique<Resampler>(from_rate_, to_rate_, extra_ticks_);
-    const Turn turn(this);
+    const Turn turn(busy_, kName);
     vv_resampler_copy(copy->resampler_.get(), resampler_.get());
     return copy;
   }
 
  private:
-  /// A call's right to the stream: two threads in it at once are refused instead of corrupting it.
-  class Turn {
-   public:
-    explicit Turn(Resampler* of) : busy_(of->busy_) {
-      if (!busy_.test_and_set(std::memory_order_acquire)) return;
-      throw std::runtime_error("a Resampler is used by two threads at once");
-    }
-    ~Turn() { busy_.clear(std::memory_order_release); }
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
-
-   private:
-    std::atomic_flag& busy_;
-  };
+  static constexpr const char* kName = "Resampler";
 
   struct Destroy {
     void operator()(vv_resampler* resampler) const { vv_resampler_destroy(resampler); }

@@ -181,8 +181,8 @@ VV_API int vv_denoiser_delay(const vv_denoiser* denoiser);
 /// count as 0. `voice_probability`, which may be NULL, gets that of vv_denoiser_report.
 VV_API vv_status vv_denoiser_process(vv_denoiser* denoiser, const float* in, float* out, float* voice_probability);
 
-/// Takes at most `limit_db`, 0 or more, of the sound away by mixing the input back in; 0 returns it as it came, delayed.
-/// INFINITY, as at first, is no limit. A change fades in over one frame.
+/// At most `limit_db`, 0 or more, of the sound is taken away, by mixing the input back in; 0 returns it as it came,
+/// delayed. INFINITY, as at first, is no limit. A change fades in over one frame.
 VV_API vv_status vv_denoiser_set_attenuation_limit(vv_denoiser* denoiser, float limit_db);
 
 /// 0: the input comes back as it came, at the same delay, while the stream goes on listening. Fades over one frame.

@@ -1,6 +1,6 @@
-// The non-causal comb filter, as src/vivavoce/enhancement/comb.py has it: a Hann window over five periods to either side
-// keeps what repeats with the pitch. Future periods that the look-ahead does not reach are left out, and the other taps
-// scaled to sum to 1.
+// The non-causal comb filter, as src/vivavoce/enhancement/comb.py has it: a Hann window over five periods to either
+// side keeps what repeats with the pitch. Future periods that the look-ahead does not reach are left out, and the other
+// taps scaled to sum to 1.
 #pragma once
 
 namespace vivavoce {

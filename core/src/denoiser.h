@@ -1,5 +1,5 @@
-// PercepNet as a stream (J.-M. Valin et al., "A perceptually-motivated approach for low-complexity, real-time enhancement
-// of fullband speech", INTERSPEECH 2020): analysis, network and synthesis, hop after hop.
+// PercepNet as a stream (J.-M. Valin et al., "A perceptually-motivated approach for low-complexity, real-time
+// enhancement of fullband speech", INTERSPEECH 2020): analysis, network and synthesis, hop after hop.
 //
 // A hop goes out when the frames that overlap in it are done: one hop and the look-ahead after it came in. The dry
 // signal is read from the analysis's history at the same delay, so that the two can be mixed in any proportion.

@@ -14,7 +14,7 @@ namespace {
 
 constexpr float kLargestSample = 4.f;  // 12 dB above full scale
 constexpr float kEnergyFloor = 1e-9f;  // mean |Y|^2 a bin: white noise of -117 dBFS
-constexpr float kSilence = 1e-9f;      // band energy under which nothing is heard
+constexpr float kSilence = 1e-7f;      // band energy under which nothing is heard
 constexpr float kDbPerUnit = 20.f;
 constexpr double kLevelAttack = 0.1;     // a frame: 100 ms
 constexpr double kLevelDecayDb = 0.01;   // a frame: 1 dB/s

@@ -72,7 +72,8 @@ class PercepNetAnalysis {
   void Transform(const float* samples, float* scratch, float* spectrum) const;
 
   /// 0 to 1 for each band, from correlations and energies; 0 where either side is silent.
-  static void Coherences(const float* correlations, const float* energies_a, const float* energies_b, float* coherences);
+  static void Coherences(const float* correlations, const float* energies_a, const float* energies_b,
+                         float* coherences);
 
  private:
   int Slot(int64_t frame) const { return static_cast<int>((frame + lookahead_ + 1) % (lookahead_ + 1)); }

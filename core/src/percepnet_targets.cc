@@ -7,7 +7,7 @@ namespace vivavoce {
 namespace {
 
 constexpr float kMasking = 0.03f;  // n_0: noise-masking-tone, which limits the extra attenuation to 15 dB
-constexpr float kSilence = 1e-9f;  // band energy under which nothing is heard
+constexpr float kSilence = 1e-7f;  // band energy under which nothing is heard
 constexpr float kEpsilon = 1e-6f;
 
 /// Strength and attenuation of one band for the coherences of clean and noisy speech with their comb-filtered selves.

@@ -66,8 +66,8 @@ PitchTracker::PitchTracker(int lookahead)
   }
 }
 
-/// End of the later of the two windows against the middle of the frame, in coarse samples: the pair is symmetrical about
-/// the middle where the look-ahead allows.
+/// End of the later of the two windows against the middle of the frame, in coarse samples: the pair is symmetrical
+/// about the middle where the look-ahead allows.
 int PitchTracker::LateEnd(int lag) const { return std::min((lag + kCoarseWindow) / 2, available_); }
 
 void PitchTracker::Listen(const float* end, State* state) const {

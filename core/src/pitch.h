@@ -1,5 +1,5 @@
-// Pitch period of every 10-ms frame, as src/vivavoce/signal/pitch.py has it: normalised correlation at 12 kHz over 50 ms,
-// tracked by dynamic programming, refined at 48 kHz.
+// Pitch period of every 10-ms frame, as src/vivavoce/signal/pitch.py has it: normalised correlation at 12 kHz over
+// 50 ms, tracked by dynamic programming, refined at 48 kHz.
 //
 // The window of correlation moves by a fifth of its length from frame to frame, for each lag at a place of its own that
 // never changes. So the products are summed in blocks of 10 ms, and a frame calculates one new block for each lag.

@@ -8,22 +8,13 @@
 #include "check.h"
 #include "denormals.h"
 #include "elementary.h"
+#include "hash.h"
 #include "image.h"
 #include "model.h"
 #include "noise.h"
 #include "vivavoce.h"
 
 namespace {
-
-/// FNV-1a over the bytes of floats, least significant first.
-uint64_t Hash(const std::vector<float>& values, uint64_t hash = 0xcbf29ce484222325u) {
-  for (const float value : values) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ ((bits >> shift) & 0xff)) * 0x100000001b3u;
-  }
-  return hash;
-}
 
 uint64_t HashOfTransforms() {
   uint64_t hash = Hash({});
@@ -90,12 +81,7 @@ void Expect(const char* what, uint64_t hash, uint64_t expected) {
 }  // namespace
 
 int main() {
-#if defined(VIVAVOCE_LEVEL)
-  const char last = VIVAVOCE_LEVEL[sizeof VIVAVOCE_LEVEL - 2];
-  if (last >= '2' && !__builtin_cpu_supports("sse4.2")) return 77;
-  if (last >= '3' && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) return 77;
-  if (last >= '4' && !(__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))) return 77;
-#endif
+  if (!ProcessorHasLevel()) return 77;
   using vivavoce::Exp;
   using vivavoce::Log;
   using vivavoce::Tanh;

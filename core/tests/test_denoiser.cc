@@ -1,5 +1,5 @@
-// The denoiser as a C program uses it: refused arguments, delay, settings, copies, hostile input, no allocation, and the
-// same bits on every processor. That it computes what the reference does is tested in Python.
+// The denoiser as a C program uses it: refused arguments, delay, settings, copies, hostile input, no allocation, and
+// the same bits on every processor. That it computes what the reference does is tested in Python.
 #include "denoiser.h"
 
 #include <cmath>

@@ -120,8 +120,9 @@ def percepnet_targets(noisy: numpy.typing.NDArray[numpy.float32], clean: numpy.t
         lookahead: Frames of look-ahead, 0 to 2.
 
     Returns:
-        Features as of `percepnet_analyse`, shape (frames, 70); and, each of frame l and shape (frames, 34), gains |X| / |Y|,
-        strengths of the comb filter, energies of the noisy and of the clean bands, attenuations where no strength suffices.
+        Features as of `percepnet_analyse`, shape (frames, 70); and, of frame l and each of shape (frames, 34), gains
+        |X| / |Y|, strengths of the comb filter, energies of the noisy and of the clean bands, attenuations where no
+        strength suffices.
 
     Raises:
         TypeError: An array is not float32.
@@ -131,6 +132,8 @@ def percepnet_targets(noisy: numpy.typing.NDArray[numpy.float32], clean: numpy.t
 class Denoiser:
     """
     One stream of mono speech at 48 kHz that noise is taken out of, for one thread at a time.
+
+    Settings and `voice_probability` serve any thread.
 
     Args:
         model: Shared by all streams that use it.
@@ -191,7 +194,7 @@ class Denoiser:
     def reset(self) -> None:
         """Back to the state of a new stream; settings stay."""
 
-    def copy(self) -> "std::unique_ptr<(anonymous namespace)::Denoiser, std::default_delete<(anonymous namespace)::Denoiser> >":
+    def copy(self) -> Denoiser:
         """A stream that goes on as this one."""
 
 def int8_paths() -> list[str]:

@@ -1,25 +1,29 @@
-"""Sound in and out: files of any format, rate and channel count to mono float32, and back to 16-bit WAV.
+"""Sound in and out: files of any format, rate and channel count to mono float32, and back to files.
 
-soundfile reads what libsndfile knows; PyAV, where the `opus` extra is installed, the rest (mp4, aac, video). Files are
-written whole or not at all.
+`audio_reader` decodes. Files are written whole or not at all: mono 16-bit WAV at once, or any number of channels block
+by block as WAV, FLAC or Ogg Opus.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
+from vivavoce.audio_reader import BLOCK_SAMPLES, PIPE, SPOOL_BYTES, read_blocks
 from vivavoce.errors import AudioFileError
 
-PIPE = "-"
-BLOCK_SAMPLES = 1 << 16  # read and mixed at a time: hours of many channels need not fit into memory
-MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000  # outside of it a header is damaged, not a choice
+CONTAINERS = {".wav": "WAV", ".flac": "FLAC", ".opus": "OGG", ".ogg": "OGG"}  # by suffix, as soundfile calls them
+OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz, of libopus
+_SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}
+_WAV_LIMIT_BYTES = 0xFFF0_0000  # 4 GiB and room for a header: beyond it a WAV file becomes an RF64 file
 
 
 def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
@@ -37,14 +41,8 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.nda
         AudioFileError: No such sound, no samples, or samples that are not finite.
         OSError: The file cannot be opened.
     """
-    file = _open(path)
-    samples, rate = _decode(path, file)
-    if not samples.size:
-        raise AudioFileError(path, "no samples in it")
-    if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
-        raise AudioFileError(path, f"a sample rate of {rate} Hz is no sound")
-    if not np.isfinite(samples).all():
-        raise AudioFileError(path, f"sample {int(np.argmin(np.isfinite(samples)))} is NaN or infinite")
+    blocks, rate = read_blocks(path, lambda block: block.mean(axis=0, dtype=np.float32))
+    samples = np.concatenate(blocks)
     if sample_rate is None:
         return samples, rate
     return resample(samples, rate, sample_rate), sample_rate
@@ -81,7 +79,7 @@ def wav_bytes(samples: np.ndarray, sample_rate: int) -> bytes:
 
 def pcm16(samples: np.ndarray) -> np.ndarray:
     """Samples as int16, rounded to the nearest; what lies outside of [-1, 1) saturates."""
-    integers = np.empty(len(samples), np.int16)
+    integers = np.empty(samples.shape, np.int16)
     for at in range(0, len(samples), BLOCK_SAMPLES):  # float32 holds 24 bits, more than are kept
         scaled = np.rint(samples[at : at + BLOCK_SAMPLES] * np.float32(32_768))
         integers[at : at + BLOCK_SAMPLES] = np.clip(scaled, -32_768, 32_767)
@@ -110,6 +108,133 @@ def write_wav(path: str | Path, samples: np.ndarray, sample_rate: int, *, force:
     write_whole(path, lambda file: file.write(data))
 
 
+def container_of(path: str | Path) -> str:
+    """Format of a sound file that is to be written, as its suffix has it: "WAV", "FLAC" or "OGG", which holds Opus.
+
+    What is no file, such as a pipe, gets WAV.
+
+    Raises:
+        ValueError: Another suffix.
+    """
+    if str(path) == PIPE or _is_device(path):
+        return "WAV"
+    container = CONTAINERS.get(Path(path).suffix.lower())
+    if container is None:
+        raise ValueError(f"{path}: a sound file that is written must end in {', '.join(CONTAINERS)}")
+    return container
+
+
+def write_audio(
+    path: str | Path,
+    blocks: Iterable[np.ndarray],
+    sample_rate: int,
+    channels: int,
+    *,
+    subtype: str = "PCM_16",
+    expected_samples: int = 0,
+    force: bool = False,
+) -> None:
+    """Write sound while it is made, whole or not at all: WAV, FLAC or Ogg Opus, as `container_of` has it.
+
+    Args:
+        path: Where; "-" is standard output, which gets everything at the end.
+        blocks: Shape (channels, samples), float32, of any lengths.
+        sample_rate: Hz; Opus has those of `OPUS_RATES`.
+        channels: Of all blocks.
+        subtype: "PCM_16", "PCM_24" or "FLOAT", of which FLAC makes "PCM_24", and nothing makes a difference to Opus.
+            Integers are rounded to the nearest and saturate.
+        expected_samples: How many there will be, if it is known: from 4 GiB on WAV becomes RF64.
+        force: Replace an existing file.
+
+    Raises:
+        AudioFileError: The format does not hold so many channels or this rate, or the file may not be written.
+        ValueError: The suffix of `path` names none of the formats.
+        OSError: It cannot be written.
+    """
+    container = container_of(path)
+    if container == "OGG":
+        subtype = "OPUS"
+    elif container == "FLAC" and subtype == "FLOAT":
+        subtype = "PCM_24"
+    elif container == "WAV" and _SAMPLE_BYTES[subtype] * channels * expected_samples > _WAV_LIMIT_BYTES:
+        container = "RF64"
+
+    def write(file: IO[bytes]) -> None:
+        _encode(path, file, blocks, {"format": container, "subtype": subtype}, sample_rate, channels)
+
+    if str(path) != PIPE and not _is_device(path):
+        check_writable(path, force=force)
+        write_whole(path, write)
+        return
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as file:  # the header's lengths are known at the end
+        write(file)
+        file.seek(0)
+        if str(path) != PIPE:
+            check_writable(path, force=force)
+            write_whole(path, lambda device: shutil.copyfileobj(file, device))
+            return
+        shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+def _encode(
+    path: str | Path,
+    file: IO[bytes],
+    blocks: Iterable[np.ndarray],
+    form: dict[str, str],
+    sample_rate: int,
+    channels: int,
+) -> None:
+    import soundfile
+
+    target = _Target(file)
+    try:
+        sound = soundfile.SoundFile(target, "w", sample_rate, channels, **form)  # type: ignore[arg-type]
+    except soundfile.SoundFileError:
+        name = "Ogg Opus" if form["subtype"] == "OPUS" else form["format"]
+        raise AudioFileError(path, f"{name} does not hold {channels} channels at {sample_rate} Hz") from None
+    with sound:
+        for block in blocks:
+            sound.write(_stored(np.ascontiguousarray(block.T), form["subtype"]))
+            target.check()
+    target.check()
+
+
+def _stored(samples: np.ndarray, subtype: str) -> np.ndarray:
+    """float32 samples as libsndfile stores them without a change."""
+    if subtype == "PCM_16":
+        return pcm16(samples)
+    if subtype == "PCM_24":  # the upper 24 of 32 bits
+        scaled = np.rint(samples.astype(np.float64) * 2**23)
+        return np.clip(scaled, -(2**23), 2**23 - 1).astype(np.int32) << 8
+    return samples
+
+
+class _Target:
+    """A file for libsndfile, which cannot pass an error of Python's on: the first one is kept."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._error = file, None
+        self.seek, self.tell, self.read = file.seek, file.tell, file.read
+
+    def write(self, data: Any) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self._error = self._error or error
+            return 0
+
+    def check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+def _is_device(path: str | Path) -> bool:
+    """Whether there is something that is neither a file nor a folder."""
+    path = Path(path)
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def check_writable(path: str | Path, *, force: bool) -> None:
     """Find out before the work whether its result may be written.
 
@@ -133,7 +258,7 @@ def write_whole(path: str | Path, write: Callable[[io.BufferedWriter], object]) 
     """
     path = Path(path)
     try:
-        if path.exists() and not path.is_file():  # a device or a named pipe: nothing to replace
+        if _is_device(path):  # nothing to replace
             with path.open("wb") as file:
                 write(file)
         else:
@@ -159,51 +284,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _open(path: str | Path) -> io.BufferedReader | io.BytesIO:
-    """Something to read and seek in: the file itself, or all that a pipe brings."""
-    if str(path) == PIPE:
-        file = io.BytesIO(sys.stdin.buffer.read())
-    elif Path(path).is_file():
-        file = open(path, "rb")  # noqa: SIM115 - closed when the caller drops it
-    else:
-        file = io.BytesIO(Path(path).read_bytes())
-    if not file.read(1):
-        raise AudioFileError(path, "the file is empty")
-    file.seek(0)
-    return file
-
-
-def _decode(path: str | Path, file: io.BufferedReader | io.BytesIO) -> tuple[np.ndarray, int]:
-    """Samples of shape (samples,), float32, channels mixed, and their rate."""
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(file) as sound:
-            blocks = [
-                block.mean(axis=1, dtype=np.float32)
-                for block in sound.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True)
-            ]
-            return np.concatenate([*blocks, np.zeros(0, np.float32)]), sound.samplerate
-    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        reason = str(error).partition(": ")[2] or str(error)
-    try:
-        file.seek(0)
-        return _decode_with_av(file)
-    except ImportError:
-        hint = "; more formats come with: pip install 'vivavoce[opus]'"
-    except Exception:  # FFmpeg's errors derive from many classes, and all mean the same here
-        hint = ""
-    raise AudioFileError(path, f"no sound file that can be read ({reason.strip().rstrip('.')}){hint}")
-
-
-def _decode_with_av(file: io.BufferedReader | io.BytesIO) -> tuple[np.ndarray, int]:
-    import av
-
-    with av.open(file, "r") as container:
-        stream = container.streams.audio[0]
-        to_float = av.AudioResampler(format="fltp")
-        frames = (part for frame in container.decode(stream) for part in to_float.resample(frame))
-        blocks = [part.to_ndarray().mean(axis=0, dtype=np.float32) for part in frames if part.samples]
-        return np.concatenate(blocks), int(stream.rate)

@@ -132,7 +132,8 @@ class _SoundfileReader(AudioReader):
     def _decoded(self) -> Iterator[np.ndarray]:
         with self._translated(), self._sound as sound:
             for block in sound.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True):
-                yield block.T
+                if len(block):
+                    yield block.T
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The core's analysis, a stream in float32, against `vivavoce.enhancement.features`, whole signals in double precision."""
+"""The core's analysis, a stream in float32, against `vivavoce.enhancement.features`, whole signals in double."""
 
 import numpy as np
 import pytest

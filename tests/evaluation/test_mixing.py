@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from corpora import voice
 
+from corpora import voice
 from vivavoce.evaluation.mixing import PEAK, active_level_db, level_db, mix
 
 RATE = 16_000

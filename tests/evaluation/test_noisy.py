@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from corpora import voice, write_corpus
 
+from corpora import voice, write_corpus
 from vivavoce.errors import AudioFileError
 from vivavoce.evaluation.mixing import PEAK, SPEECH_LEVEL_DB, active_level_db, level_db
 from vivavoce.evaluation.noisy import BABBLE, NOISY_SETS, SNRS_DB, build_noisy_set

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from vivavoce.evaluation import report
-from vivavoce.evaluation.report import FILES, page_html, write_report
+from vivavoce.evaluation.report import page_html, report_files, write_report
 from vivavoce.evaluation.report_text import headline, settings_lines, source_legend, table
 from vivavoce.transport.call import CallResult, CallSettings
 from vivavoce.transport.loss import Bernoulli
@@ -17,6 +17,7 @@ from vivavoce.transport.protection import Protection
 from vivavoce.transport.stats import ReceiverStats
 
 RATE = 16_000
+FILES = report_files(["original", "unprotected", "protected"])
 SETTINGS = CallSettings(loss=Bernoulli(0.2), protection=Protection.parse("lbrr+red:2"))
 
 

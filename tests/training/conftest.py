@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from corpora import voice, write_corpus
 
+from corpora import voice, write_corpus
 from vivavoce.training.corpus import load_corpus
 
 

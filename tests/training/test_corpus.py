@@ -6,8 +6,8 @@ import tarfile
 
 import numpy as np
 import pytest
-from corpora import voice, write_corpus
 
+from corpora import voice, write_corpus
 from vivavoce.errors import AudioFileError
 from vivavoce.training import corpus
 from vivavoce.training.corpus import load_corpus, without_silent_ends

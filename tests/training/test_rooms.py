@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from corpora import write_corpus
 
+from corpora import write_corpus
 from vivavoce.training import rooms
 from vivavoce.training.rooms import (
     early_response,

@@ -35,11 +35,18 @@ def main() -> None:
     except (VivavoceError, ImportError) as error:
         status = _complain(str(error), 1)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        status = _complain(f"{where}{error.strerror or error}", 1)
+        status = _complain(describe(error), 1)
     except Exception as error:
         status = _complain(f"internal error, please report it: {type(error).__name__}: {error}", 1)
     sys.exit(status or 0)
+
+
+def describe(error: Exception) -> str:
+    """What an error says to a user."""
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    return str(error)
 
 
 def _run() -> int | None:

@@ -12,8 +12,7 @@ import typer
 from vivavoce.cli.options import JSON_HELP, LOSS_HELP, PROTECT_HELP, read_loss, read_number_or, warn
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from vivavoce.cli.microphone import Speech
     from vivavoce.transport.call import CallResult, CallSettings
 
 
@@ -31,12 +30,17 @@ def call(
     conceal: Annotated[str, typer.Option(help="opus, silence or repeat.")] = "opus",
     playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = "100",
     sample_rate: Annotated[int, typer.Option(help="16000 or 48000.")] = 16_000,
+    denoise: Annotated[bool, typer.Option("--denoise", help="Take noise out before it is sent.")] = False,
+    model: Annotated[str | None, typer.Option(help="Of --denoise: a name, or a .vvm file.")] = None,
+    noise: Annotated[str | None, typer.Option(help="A sound file that is mixed in first, over and over.")] = None,
+    snr: Annotated[float | None, typer.Option(help="Of active speech over --noise, in dB.", min=-60, max=100)] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with sound and pictures into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Send INPUT over a lossy network and write what is heard to OUTPUT."""
-    from vivavoce.audio import PIPE, check_writable, read_audio, write_wav
+    from vivavoce.audio import PIPE, check_writable, write_wav
+    from vivavoce.cli.microphone import Microphone
     from vivavoce.concealment.concealer import create_concealer
     from vivavoce.transport.call import CallSettings, simulate_call
     from vivavoce.transport.protection import Protection
@@ -56,14 +60,15 @@ def call(
         sample_rate=sample_rate,
     )
     create_concealer(conceal, sample_rate)  # a wrong name is found before the file is read
+    microphone = Microphone(noise, snr, denoise=denoise, model=model)
     if target != PIPE:
         check_writable(target, force=force)
     if report is not None:
         from vivavoce.evaluation.report import check_report_folder
 
         check_report_folder(report, force=force)
-    samples, _ = read_audio(source, sample_rate)
-    result = simulate_call(samples, settings)
+    speech = microphone.capture(source, sample_rate)
+    result = speech.counted(simulate_call(speech.sent, settings))
     for name, share in result.protection.items():
         if share == 0:
             warn(f"no packet carried {name}: {_why_none(name, result)}")
@@ -73,12 +78,12 @@ def call(
         warn("no packet came in time: the playout delay is too short (--playout-delay)")
     page = None
     if report is not None:
-        page = _write_report(report, {"input": source, "loss": loss or "none"}, samples, result, settings, force)
+        page = _write_report(report, {"input": source, "loss": loss or "none"}, speech, result, settings, force)
     write_wav(target, result.samples, sample_rate, force=force)
     if as_json:
-        print(json.dumps(_summary(result, settings, page)))
+        print(json.dumps(_summary(result, settings, page) | speech.summary))
     else:
-        _print_table(result, page, sys.stderr if target == PIPE else sys.stdout)
+        _print_table(result, speech, page, sys.stderr if target == PIPE else sys.stdout)
 
 
 def _why_none(name: str, result: CallResult) -> str:
@@ -116,7 +121,7 @@ def _summary(result: CallResult, settings: CallSettings, page: Path | None) -> d
 def _write_report(
     folder: Path,
     asked: dict[str, str],
-    samples: np.ndarray,
+    speech: Speech,
     result: CallResult,
     settings: CallSettings,
     force: bool,
@@ -127,9 +132,9 @@ def _write_report(
     from vivavoce.evaluation.report import write_report
     from vivavoce.transport.call import simulate_call, unprotected
 
-    plain = simulate_call(samples, unprotected(settings))
+    plain = speech.counted(simulate_call(speech.sent, unprotected(settings)))
     at_metric_rate = [
-        resample(x, settings.sample_rate, METRIC_SAMPLE_RATE) for x in (samples, plain.samples, result.samples)
+        resample(x, settings.sample_rate, METRIC_SAMPLE_RATE) for x in (speech.original, plain.samples, result.samples)
     ]
     reference, *heard = at_metric_rate
     scores: dict[str, dict[str, float]] = {}
@@ -140,11 +145,20 @@ def _write_report(
             scores[name] = {METRICS[metric].label: value for metric, value in values.items()}
     except MissingExtraError as error:
         warn(f"the report has no scores: {error}")
-    notes = asked | {"codec": result.codec}
-    return write_report(folder, samples, plain, result, settings, force=force, metrics=scores or None, notes=notes)
+    return write_report(
+        folder,
+        speech.original,
+        plain,
+        result,
+        settings,
+        force=force,
+        metrics=scores or None,
+        notes=asked | speech.notes | {"codec": result.codec},
+        before=speech.stages,
+    )
 
 
-def _print_table(result: CallResult, page: Path | None, stream: TextIO) -> None:
+def _print_table(result: CallResult, speech: Speech, page: Path | None, stream: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -153,6 +167,8 @@ def _print_table(result: CallResult, page: Path | None, stream: TextIO) -> None:
     slots = ", ".join(f"{source} {count}" for source, count in result.slots.items())
     cpu = ", ".join(f"{stage} {100 * seconds:.2f} %" for stage, seconds in result.cpu_seconds_per_second.items())
     table.add_row("duration", f"{result.duration_s:.2f} s")
+    for name, note in speech.notes.items():
+        table.add_row(name, note)
     table.add_row("packets", f"{result.packets}, {result.lost} lost ({lost_pct:.1f} %)")
     table.add_row("rate", f"{result.bitrate_bps / 1000:.1f} kb/s of RTP payload")
     table.add_row("expected loss", f"{result.expected_loss_pct:.1f} %")

@@ -52,8 +52,8 @@ class Denoiser:
         denoiser = Denoiser()
         cleaned = denoiser.process(frame)  # 480 samples in, 480 out, 30 ms late
 
-    It serves one thread at a time; other streams may run in other threads, for the GIL is released. Other rates, blocks
-    and sample types come in through `Reblocked`.
+    It serves one thread at a time, except that settings and `voice_probability` serve any. Other streams may run in
+    other threads, for the GIL is released. Other rates, blocks and sample types come in through `Reblocked`.
 
     Args:
         model: Name of a model of the package or path of a `.vvm` file; None is the default one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 MASKING = 0.03  # n_0: noise-masking-tone, which limits the extra attenuation to 15 dB
-SILENCE = 1e-9  # band energy under which nothing is heard: |X|^2 of a windowed sine of -138 dBFS
+SILENCE = 1e-7  # band energy under which nothing is heard: |X|^2 of a windowed sine of -118 dBFS
 EPSILON = 1e-6
 
 

@@ -6,26 +6,27 @@ The work is done by `vivavoce.training`; this file says what a PercepNet learns 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vivavoce._core import percepnet_targets
 from vivavoce.enhancement.features import ERB_BANDS
+from vivavoce.enhancement.image import model_image
 from vivavoce.enhancement.loss import LossWeights, Targets, percepnet_loss
 from vivavoce.enhancement.model import SIZES, PercepNet, core_weights, load_core_weights
 from vivavoce.signal.bands import BANDS
-from vivavoce.signal.pitch import HOP
+from vivavoce.signal.pitch import HOP, SAMPLE_RATE
 from vivavoce.training.corpus import NOISE_CORPORA, SPEECH_CORPORA, load_corpus
 from vivavoce.training.distributed import join
+from vivavoce.training.export import LICENCES, read_weights, source_revision, write_model, write_weights
 from vivavoce.training.loop import LoopConfig, Trainer
 from vivavoce.training.mixing import MixConfig, Mixer, Mixture
 from vivavoce.training.pool import ItemPool
-from vivavoce.training.rooms import Room, measured_rooms, simulate_rooms
+from vivavoce.training.rooms import RIR_CORPUS, Room, measured_rooms, simulate_rooms
 
 BIN_HZ = 50.0
 FULL_BAND_HZ = 20_000
@@ -141,7 +142,7 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
     """Train, or go on training, a PercepNet.
 
     Returns:
-        The file of the averaged weights.
+        The folder with `weights.safetensors`, the averaged weights, and, under the model's name, the model.
 
     Raises:
         AudioFileError, ValueError: The corpora or the weights to begin with are not what they should be.
@@ -151,7 +152,8 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
     run.folder.mkdir(parents=True, exist_ok=True)
     model = PercepNet(SIZES[run.size], run.lookahead)
     if run.init:
-        load_core_weights(model, load_file(run.init))
+        initial = read_weights(run.init)[0]
+        load_core_weights(model, {name: torch.from_numpy(weight) for name, weight in initial.items()})
     make = ItemMaker(_mixer(run, "train", run.seed + 1000 * processes.rank), run.lookahead, shift_levels=True)
     validation = _validation(run)
     trainer = Trainer(model, model.hidden_matrices(), loop, run.folder, processes)
@@ -162,8 +164,11 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
         trainer.model.quantised = trainer.average.quantised = step >= quantise_from
 
     def at_checkpoint(trainer: Trainer) -> None:
-        export(trainer.average, run.folder / WEIGHTS)
-        print(f"step {trainer.step}: validation loss {_validate(trainer, validation, loss):.4f}", flush=True)
+        export(trainer.average, run)
+        validation_loss = _validate(trainer, validation, loss)
+        print(f"step {trainer.step}: validation loss {validation_loss:.4f}", flush=True)
+        if trainer.step == loop.steps:
+            finish(run, trainer, validation_loss)
 
     share = max(1, run.batch // processes.count)
     pool = ItemPool(
@@ -179,15 +184,49 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
         trainer.run(
             pool.batch, loss, before_step=before_step, after_step=model.clamp_weights, at_checkpoint=at_checkpoint
         )
-    return run.folder / WEIGHTS
+    return run.folder
 
 
-def export(model: PercepNet, path: Path) -> None:
-    """Write the weights in half precision, under the names that the core's exporter knows."""
-    from safetensors.torch import save_file
+def export(model: PercepNet, run: PercepNetRun) -> None:
+    """Write the weights under the names that the core's exporter knows."""
+    weights = {name: weight.float().cpu().numpy() for name, weight in core_weights(model).items()}
+    write_weights(run.folder / WEIGHTS, weights, metadata_of(run))
 
-    weights = {name: weight.half().contiguous().cpu() for name, weight in core_weights(model).items()}
-    save_file(weights, path, {"system": "percepnet", "lookahead_frames": str(model.lookahead)})
+
+def metadata_of(run: PercepNetRun) -> dict[str, str]:
+    """What the file of the weights says of itself."""
+    lookahead = str(run.lookahead)
+    return {"system": "percepnet", "name": run.name, "lookahead_frames": lookahead, "sample_rate": str(SAMPLE_RATE)}
+
+
+def finish(run: PercepNetRun, trainer: Trainer, validation_loss: float) -> None:
+    """Write the model, its image and its card."""
+    weights, metadata = read_weights(run.folder / WEIGHTS)
+    hours = trainer.step * run.batch * run.seconds / 3600
+    card = {
+        "system": "percepnet",
+        "architecture": {
+            "source": "Valin et al., INTERSPEECH 2020",
+            "size": run.size,
+            "weights": sum(weight.size for weight in weights.values()),
+            "precision": "int8 weights and activations, float32 state",
+            "lookahead_frames": run.lookahead,
+            **asdict(SIZES[run.size]),
+        },
+        "sample_rate": SAMPLE_RATE,
+        "data": {name: LICENCES[name] for name in (*SPEECH_CORPORA, *NOISE_CORPORA, RIR_CORPUS)},
+        "splits": {"train": "weights", "val": "validation loss"},
+        "recipe": "recipes/percepnet.sh",
+        "source_revision": source_revision(),
+        "begun_from": run.init.name if run.init else None,
+        "steps": trainer.step,
+        "hours_of_audio_seen": round(hours, 1),
+        "hours_of_mixtures_made": round(hours / run.echo, 1),
+        "device": trainer.processes.device.type,
+        "metrics": {"validation_loss": round(validation_loss, 4)},
+        "licence": "BSD-2-Clause",
+    }
+    write_model(run.folder, run.name, run.folder / WEIGHTS, model_image(weights, metadata), card)
 
 
 def _mixer(run: PercepNetRun, split: str, seed: int) -> Mixer:

@@ -1,31 +1,26 @@
 """Clips to evaluate on: a folder of sound files, or a corpus cut into pieces of equal length.
 
-A corpus is `NAME.tar` with sound files and `NAME.jsonl` with one JSON object a file: `id`, `file` (its name in the
-tar), `sample_rate`, `duration`, and where known `speaker`. Its files are joined per speaker in the order of the
-manifest, cut into consecutive pieces of 10 s, and the remainder is dropped: published figures are of these pieces.
+The files of a corpus (`training/manifest.py`) are joined per speaker in the order of the manifest, cut into consecutive
+pieces of 10 s, and the remainder is dropped: published figures are of these pieces.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from vivavoce.audio import pcm16, read_audio, resample
 from vivavoce.errors import AudioFileError
 from vivavoce.evaluation.metrics import METRIC_SAMPLE_RATE
+from vivavoce.training.manifest import MISSING, CorpusFiles, read_manifest
 
 PIECE_S = 10.0
 SOUND_SUFFIXES = (".aac", ".aiff", ".au", ".flac", ".m4a", ".mka", ".mp3", ".mp4", ".ogg", ".opus", ".wav", ".webm")
-_LINE_LIMIT = 1_000_000  # bytes; a manifest line is a few hundred, and nothing longer is ever held
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,46 +46,11 @@ class Clip:
         return hashlib.sha256(pcm16(self.samples).astype("<i2").tobytes()).hexdigest()
 
 
-@dataclass(frozen=True)
-class ManifestEntry:
-    """One file of a corpus.
-
-    Attributes:
-        id: Names it within the corpus.
-        file: Its name in the tar.
-        speaker: Who speaks; empty where unknown.
-    """
-
-    id: str
-    file: str
-    speaker: str = ""
-
-
-def read_manifest(path: str | Path) -> list[ManifestEntry]:
-    """Read a corpus's manifest.
-
-    Raises:
-        ValueError: A line is no such object; the message names the file and the line.
-        OSError: The file cannot be read.
-    """
-    entries = []
-    with open(path, "rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(_LINE_LIMIT), b""), start=1):
-            try:
-                entries.append(_entry(json.loads(line)))
-            except (ValueError, RecursionError) as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise ValueError(f"{path}, line {number}: {reason}") from None
-    if not entries:
-        raise ValueError(f"{path}, line 1: expected a JSON object, the file is empty")
-    return entries
-
-
 def clips_of_corpus(directory: str | Path, name: str, piece_s: float = PIECE_S) -> list[Clip]:
     """Cut a corpus into pieces.
 
     Args:
-        directory: Holds `NAME.tar` and `NAME.jsonl`.
+        directory: Holds `NAME.jsonl`, and `NAME.tar` or that unpacked.
         name: Of the corpus.
         piece_s: Length of a piece in seconds, above 0.
 
@@ -103,25 +63,17 @@ def clips_of_corpus(directory: str | Path, name: str, piece_s: float = PIECE_S) 
     """
     if piece_s <= 0:
         raise ValueError(f"piece_s must be above 0, got {piece_s}")
-    tar, manifest = Path(directory, f"{name}.tar"), Path(directory, f"{name}.jsonl")
-    for path in (tar, manifest):
-        if not path.is_file():
-            raise AudioFileError(path, "is missing; --data or VIVAVOCE_DATA names the folder that holds the corpora")
-    speakers: dict[str, list[ManifestEntry]] = {}
+    files, manifest = CorpusFiles(directory, name), Path(directory, f"{name}.jsonl")
+    if not manifest.is_file():
+        raise AudioFileError(manifest, MISSING)
+    speakers: dict[str, list[str]] = {}
     for entry in read_manifest(manifest):
-        speakers.setdefault(entry.speaker or name, []).append(entry)
-    try:
-        with tarfile.open(tar) as archive:
-            members = {member.name.removeprefix("./"): member for member in archive if member.isfile()}
-            return [
-                Clip(f"{speaker}/{number:03d}", piece)
-                for speaker, entries in speakers.items()
-                for number, piece in enumerate(
-                    _pieces((_read_member(archive, members, tar, entry) for entry in entries), piece_s)
-                )
-            ]
-    except (tarfile.TarError, EOFError) as error:
-        raise AudioFileError(tar, f"is no readable tar file: {error}") from None
+        speakers.setdefault(entry.speaker or name, []).append(entry.file)
+    return [
+        Clip(f"{speaker}/{number:03d}", piece)
+        for speaker, names in speakers.items()
+        for number, piece in enumerate(_pieces(files.decode(names), piece_s))
+    ]
 
 
 def clips_of_paths(paths: Sequence[str | Path]) -> list[Clip]:
@@ -166,38 +118,12 @@ def _files(paths: Sequence[str | Path]) -> Iterator[tuple[str, Path]]:
         yield from ((file.relative_to(path).with_suffix("").as_posix(), file) for file in files)
 
 
-def _entry(fields: object) -> ManifestEntry:
-    if not isinstance(fields, dict):
-        raise ValueError("expected a JSON object")
-    for name in ("id", "file"):
-        if not isinstance(fields.get(name), str) or not fields[name]:
-            raise ValueError(f"expected a text called {name!r}")
-    speaker = fields.get("speaker") or ""
-    if not isinstance(speaker, str | int):
-        raise ValueError(f"expected the speaker's name, got {speaker!r}")
-    return ManifestEntry(fields["id"], fields["file"], str(speaker))
-
-
-def _read_member(
-    archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo], tar: Path, entry: ManifestEntry
-) -> np.ndarray:
-    member = members.get(entry.file)
-    file = archive.extractfile(member) if member else None
-    if file is None:
-        raise AudioFileError(tar, f"holds no file {entry.file!r}, which the manifest names")
-    try:
-        samples, sample_rate = soundfile.read(io.BytesIO(file.read()), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AudioFileError(f"{tar}:{entry.file}", error.error_string) from None
-    return resample(samples.mean(axis=1, dtype=np.float32), sample_rate, METRIC_SAMPLE_RATE)
-
-
-def _pieces(files: Iterable[np.ndarray], piece_s: float) -> Iterator[np.ndarray]:
+def _pieces(files: Iterable[tuple[np.ndarray, int]], piece_s: float) -> Iterator[np.ndarray]:
     """Join, cut, and drop the remainder; never holds more than one file and one piece."""
     length = round(piece_s * METRIC_SAMPLE_RATE)
     rest = np.zeros(0, np.float32)
-    for samples in files:
-        rest = np.concatenate([rest, samples])
+    for channels, sample_rate in files:
+        rest = np.concatenate([rest, resample(channels.mean(axis=0, dtype=np.float32), sample_rate, METRIC_SAMPLE_RATE)])
         while len(rest) >= length:
             yield rest[:length].copy()
             rest = rest[length:]

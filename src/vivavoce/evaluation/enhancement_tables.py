@@ -14,7 +14,7 @@ from vivavoce.evaluation.enhancement import CLEAN, NOISY, SystemScores
 from vivavoce.evaluation.metrics import ENHANCEMENT_METRICS
 from vivavoce.evaluation.results import Record
 from vivavoce.evaluation.statistics import Interval, mean_interval, paired_interval
-from vivavoce.evaluation.tables import _interval_json, _with_interval
+from vivavoce.evaluation.tables import interval_json, markdown_lines, with_interval
 
 MINUS = "−"
 
@@ -115,13 +115,7 @@ def rich_table(rows: Sequence[SystemRow], metrics: Sequence[str]) -> Table:
 def markdown_table(rows: Sequence[SystemRow], metrics: Sequence[str]) -> str:
     """Lay the rows out as a Markdown table, as README shows it."""
     heading, *body = _texts(rows, metrics)
-    widths = [max(len(texts[column]) for texts in (heading, *body)) for column in range(len(heading))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = (
-        [texts[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(texts[1:], widths[1:], strict=True))]
-        for texts in (heading, rule, *body)
-    )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_lines(heading, body)
 
 
 def footnotes(rows: Sequence[SystemRow]) -> list[str]:
@@ -153,7 +147,7 @@ def _texts(rows: Sequence[SystemRow], metrics: Sequence[str]) -> list[list[str]]
 
 
 def _cells(intervals: dict[str, Interval], sign: str = "") -> list[str]:
-    return [_with_interval(interval, ENHANCEMENT_METRICS[name].decimals, sign) for name, interval in intervals.items()]
+    return [with_interval(interval, ENHANCEMENT_METRICS[name].decimals, sign) for name, interval in intervals.items()]
 
 
 def _values(records: Sequence[Record], metric: str) -> np.ndarray:
@@ -172,4 +166,4 @@ def _failures(records: Sequence[Record]) -> dict[str, int]:
 
 
 def _json(intervals: dict[str, Interval]) -> dict[str, dict[str, float | int | None]]:
-    return {name: _interval_json(interval) for name, interval in intervals.items()}
+    return {name: interval_json(interval) for name, interval in intervals.items()}

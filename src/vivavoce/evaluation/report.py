@@ -1,4 +1,4 @@
-"""The page of a call: hear it three ways, see what was lost and what was played instead, read what it cost.
+"""The page of a call: hear it several ways, see what was lost and what was played instead, read what it cost.
 
 The page is one HTML file that asks the network for nothing: sounds and pictures are inside it as data URIs. The sounds
 also lie beside it as WAV files, the spectrograms as PNG. What stands on the page is written here, as JSON; the template
@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,9 +36,7 @@ from vivavoce.evaluation.spectrogram import colour_map, encode_png, levels_of, m
 if TYPE_CHECKING:
     from vivavoce.transport.call import CallResult, CallSettings
 
-TRACKS = ("original", *CALLS)
 PAGE = "index.html"
-FILES = (*(f"{track}.wav" for track in TRACKS), *(f"{track}.png" for track in TRACKS), PAGE)  # the page last
 
 SLOT_S = 0.02
 # Beyond this much sound (some eight minutes of three 16-kHz tracks) a page would be slow to open: its players then read
@@ -71,11 +69,9 @@ def write_report(
     force: bool = False,
     metrics: Mapping[str, Mapping[str, float]] | None = None,
     notes: Mapping[str, str] | None = None,
+    before: Mapping[str, tuple[NDArray[np.float32], str]] | None = None,
 ) -> Path:
     """Write the page and the files beside it, all or nothing.
-
-    Everything is built in a hidden folder and moved into place at the end, so that a full disk or an interruption
-    leaves nothing half-written.
 
     Args:
         directory: Where the report goes; made, with its parents, where it does not exist.
@@ -88,48 +84,84 @@ def write_report(
             is better.
         notes: Lines to show among the settings, by name: the input's file name, the models, the version of libopus.
             One with the name of a setting, such as "loss", replaces it.
+        before: What became of the speech before it was sent, by name ("noisy", "cleaned"): samples like `original`,
+            and a note.
 
     Returns:
         The path of the page, `directory / "index.html"`.
 
     Raises:
         FileExistsError: See `check_report_folder`.
-        ValueError: The three sounds differ in length or are empty, or a metric names no call.
+        ValueError: The sounds differ in length or are empty, or a metric names no call.
     """
     directory = Path(directory)
-    _check(original, unprotected, protected, settings, metrics or {})
+    before = before or {}
+    _check(original, before, unprotected, protected, settings, metrics or {})
+    calls = {"unprotected": unprotected, "protected": protected}
+    files = report_files(["original", *before, *CALLS])
+    fill_report_folder(
+        directory,
+        files,
+        lambda scratch: _build(scratch, original, before, calls, settings, metrics or {}, notes or {}),
+        force=force,
+    )
+    return directory / PAGE
+
+
+def report_files(tracks: Sequence[str], pictures: Sequence[str] = ()) -> list[str]:
+    """Names of the files of a report: sounds, pictures, and the page last."""
+    return [*(f"{name}.wav" for name in tracks), *(f"{name}.png" for name in (*tracks, *pictures)), PAGE]
+
+
+def fill_report_folder(
+    directory: Path, files: Sequence[str], build: Callable[[Path], None], *, force: bool = False
+) -> None:
+    """Put files into a folder, all or nothing.
+
+    Everything is built in a hidden folder and moved into place at the end, so that a full disk or an interruption
+    leaves nothing half-written.
+
+    Args:
+        directory: Where they go; made, with its parents, where it does not exist.
+        files: Names of what `build` writes.
+        build: Writes them into a folder.
+        force: Replace the files of an earlier report. Whatever else lies in `directory` is left alone.
+
+    Raises:
+        FileExistsError: See `check_report_folder`.
+    """
     check_report_folder(directory, force=force)
     exists = directory.is_dir()
     target = directory.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     # On the file system where the files will lie, which a directory that exists need not share with its parent.
     scratch = (target if exists else target.parent) / f".{target.name}.{secrets.token_hex(4)}"
-    calls = {"unprotected": unprotected, "protected": protected}
     try:
         scratch.mkdir()
-        _build(scratch, original, calls, settings, metrics or {}, notes or {})
+        build(scratch)
         if exists:
-            for name in FILES:
+            for name in files:
                 os.replace(scratch / name, target / name)
         else:
             os.rename(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return directory / PAGE
 
 
 def _check(
     original: NDArray[np.float32],
+    before: Mapping[str, tuple[NDArray[np.float32], str]],
     unprotected: CallResult,
     protected: CallResult,
     settings: CallSettings,
     metrics: Mapping[str, Mapping[str, float]],
 ) -> None:
-    lengths = [len(original), len(unprotected.samples), len(protected.samples)]
+    earlier = {name: samples for name, (samples, _) in before.items()}
+    sounds = {"original": original, **earlier, "unprotected": unprotected.samples, "protected": protected.samples}
+    lengths = [len(samples) for samples in sounds.values()]
     if len(set(lengths)) > 1 or lengths[0] == 0:
-        raise ValueError(
-            f"original, unprotected and protected must be equally long and not empty, got {lengths} samples"
-        )
+        *names, last = sounds
+        raise ValueError(f"{', '.join(names)} and {last} must be equally long and not empty, got {lengths} samples")
     rates = [settings.sample_rate, unprotected.sample_rate, protected.sample_rate]
     if len(set(rates)) > 1:
         raise ValueError(f"original, unprotected and protected must have one sample rate, got {rates}")
@@ -141,6 +173,7 @@ def _check(
 def _build(
     scratch: Path,
     original: NDArray[np.float32],
+    before: Mapping[str, tuple[NDArray[np.float32], str]],
     calls: Mapping[str, CallResult],
     settings: CallSettings,
     metrics: Mapping[str, Mapping[str, float]],
@@ -148,7 +181,8 @@ def _build(
 ) -> None:
     """Write all files of the report into `scratch`."""
     rate = settings.sample_rate
-    sounds = {"original": original, **{name: call.samples for name, call in calls.items()}}
+    earlier = {name: samples for name, (samples, _) in before.items()}
+    sounds = {"original": original, **earlier, **{name: call.samples for name, call in calls.items()}}
     powers = {name: power_spectrogram(samples, rate) for name, samples in sounds.items()}
     reference = float(powers["original"].max())  # one scale for all: what a call lost is dark, not renormalised
     sources = source_names(calls.values())
@@ -157,24 +191,20 @@ def _build(
     for name, samples in sounds.items():
         call = calls.get(name)
         levels = levels_of(powers[name], reference)
-        wav = wav_bytes(samples, rate)
-        (scratch / f"{name}.wav").write_bytes(wav)
         lost = np.asarray(call.lost_packets if call else [], dtype=bool)
         slots = np.array([sources.index(source) for source in call.slot_sources] if call else [], dtype=np.intp)
         inks = [_PAPER, _INK, *map(colour_of, sources)]
         (scratch / f"{name}.png").write_bytes(marked(levels, inks, lost, slots, len(samples) / (rate * SLOT_S)))
+        note = before[name][1] if name in before else track_note(call, settings if name == "protected" else None)
         tracks.append(
             {
-                "key": name,
-                "name": name.capitalize(),
-                "note": track_note(call, settings if name == "protected" else None),
-                "audio": data_uri("audio/wav", wav) if embedded else f"{name}.wav",
-                "picture": data_uri("image/png", encode_png(levels, colour_map())),
+                **page_track(scratch, name, note, samples, rate, levels, embedded=embedded),
                 "lost": "".join("1" if gone else "0" for gone in lost),
                 "slots": "".join(chr(ord("0") + slot) for slot in slots),
             }
         )
     page = {
+        "verb": "call",
         "headline": headline(calls, settings),
         "input": notes.get("input", ""),
         "duration_s": len(original) / rate,
@@ -183,10 +213,37 @@ def _build(
         "embedded": embedded,
         "sources": [source_legend(source) for source in sources],
         "tracks": tracks,
+        "pictures": [],
+        "columns": [name.capitalize() for name in CALLS],
+        "table_title": "What it cost and what it saved",
         "table": table(calls, metrics, sources),
         "settings": settings_lines(settings, notes),
     }
     (scratch / PAGE).write_text(page_html(page), encoding="utf-8")
+
+
+def page_track(
+    scratch: Path,
+    name: str,
+    note: str,
+    samples: NDArray[np.float32],
+    sample_rate: int,
+    levels: NDArray[np.uint8],
+    *,
+    embedded: bool,
+) -> dict[str, Any]:
+    """Write a sound into the folder of a report, and make the page's entry for it and its spectrogram."""
+    wav = wav_bytes(samples, sample_rate)
+    (scratch / f"{name}.wav").write_bytes(wav)
+    return {
+        "key": name,
+        "name": name.capitalize(),
+        "note": note,
+        "audio": data_uri("audio/wav", wav) if embedded else f"{name}.wav",
+        "picture": data_uri("image/png", encode_png(levels, colour_map())),
+        "lost": "",
+        "slots": "",
+    }
 
 
 def page_html(page: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ SOURCES = {
     "dtx": ("DTX", "a pause that was not sent: comfort noise", (150, 156, 164)),
 }
 _OTHER_COLOUR = (176, 132, 96)
-_STAGES = ("encode", "network", "receive", "playout")  # in the order in which speech passes them
+_STAGES = ("denoise", "encode", "network", "receive", "playout")  # in the order in which speech passes them
 _UNITS = {
     "jitter_ms": " ms",
     "bitrate_bps": " b/s",

@@ -33,7 +33,7 @@ _CHUNK_SAMPLES = (
 
 
 def power_spectrogram(
-    samples: NDArray[np.float32], sample_rate: int, columns: int | None = None
+    samples: NDArray[np.float32], sample_rate: int, columns: int | None = None, window_s: float = WINDOW_S
 ) -> NDArray[np.float32]:
     """Mean power over time and linear frequency.
 
@@ -42,6 +42,7 @@ def power_spectrogram(
         sample_rate: In Hz.
         columns: Width of the result; as many as `MAX_COLUMNS` allows, 5 ms each, where not given. A column that is
             longer than a window is the mean of all windows that fit into it, so nothing short goes unseen.
+        window_s: Length of the window; a longer one tells closer frequencies apart.
 
     Returns:
         Shape (ROWS, columns); row 0 is the highest frequency, half the sample rate, as in a picture.
@@ -53,7 +54,7 @@ def power_spectrogram(
     if samples.ndim != 1 or samples.size == 0:
         raise ValueError(f"a spectrogram needs samples of shape (samples,), got {samples.shape}")
     columns = columns or int(np.clip(np.ceil(samples.size / (COLUMN_S * sample_rate)), 1, MAX_COLUMNS))
-    window_samples = max(2, round(WINDOW_S * sample_rate))
+    window_samples = max(2, round(window_s * sample_rate))
     window = np.hanning(window_samples + 2)[1:-1].astype(np.float32)
     bins_per_row = -(-window_samples // (2 * ROWS))
     step = samples.size / columns

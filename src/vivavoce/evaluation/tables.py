@@ -62,11 +62,11 @@ class Row:
             "loss_rate": self.loss.model.loss_rate,
             "lost": self.lost,
             "target_bps": self.rate.target_bps,
-            "measured_bitrate_bps": _interval_json(self.bitrate_bps),
+            "measured_bitrate_bps": interval_json(self.bitrate_bps),
             "rate_reached": self.rate.reached,
-            "scores": {name: _interval_json(interval) for name, interval in self.scores.items()},
+            "scores": {name: interval_json(interval) for name, interval in self.scores.items()},
             "baseline": baseline,
-            "differences": {name: _interval_json(interval) for name, interval in self.differences.items()},
+            "differences": {name: interval_json(interval) for name, interval in self.differences.items()},
             "slots": self.slots,
             "failures": self.failures,
         }
@@ -103,14 +103,7 @@ def rich_table(rows: Sequence[Row], metrics: Sequence[str]) -> Table:
 def markdown_table(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     """Lay the rows out as a Markdown table, as README shows it."""
     heading, *body = _texts(rows, metrics)
-    widths = [max(len(texts[column]) for texts in (heading, *body)) for column in range(len(heading))]
-    left = _left_columns(rows)
-    rule = ["-" * width if column < left else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
-    lines = [
-        [text.ljust(width) if column < left else text.rjust(width) for column, (text, width) in enumerate(cells)]
-        for cells in (list(zip(texts, widths, strict=True)) for texts in (heading, rule, *body))
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_lines(heading, body, _left_columns(rows))
 
 
 def footnotes(rows: Sequence[Row], baseline: str) -> list[str]:
@@ -132,6 +125,42 @@ def footnotes(rows: Sequence[Row], baseline: str) -> list[str]:
         failed.update(row.failures)
     notes += [f"{count} calls without a score: {reason}." for reason, count in failed.items()]
     return notes
+
+
+def markdown_lines(heading: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Lay texts out as a Markdown table.
+
+    Args:
+        heading: One text a column.
+        body: Likewise, a row each.
+        left: So many columns are aligned to the left, the others to the right.
+    """
+    widths = [max(len(texts[column]) for texts in (heading, *body)) for column in range(len(heading))]
+    rule = ["-" * width if column < left else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
+    lines = [
+        [text.ljust(width) if column < left else text.rjust(width) for column, (text, width) in enumerate(cells)]
+        for cells in (list(zip(texts, widths, strict=True)) for texts in (heading, rule, *body))
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def with_interval(interval: Interval, decimals: int, sign: str = "") -> str:
+    """Write a mean and half of its interval, such as `2.41 ±0.07`.
+
+    Args:
+        interval: Of what.
+        decimals: Digits after the point.
+        sign: "+" shows that of a positive mean, too.
+    """
+    if math.isnan(interval.mean):
+        return "–"
+    mean = f"{interval.mean:{sign}.{decimals}f}".replace("-", "−")
+    return mean if math.isnan(interval.half_width) else f"{mean} ±{interval.half_width:.{decimals}f}"
+
+
+def interval_json(interval: Interval) -> dict[str, float | int | None]:
+    """Spell an interval out for machines; what is not a number is null."""
+    return {name: None if math.isnan(value) else value for name, value in asdict(interval).items()}
 
 
 def _row(cell: CallScores, metrics: Sequence[str], baseline: CallScores | None) -> Row:
@@ -192,9 +221,9 @@ def _texts(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
         line += [row.loss.name, configuration.name, _measured_rate(row)]
         for name in metrics:
             decimals = METRICS[name].decimals
-            line.append(_with_interval(row.scores[name], decimals))
+            line.append(with_interval(row.scores[name], decimals))
             if compared:
-                line.append(_with_interval(row.differences[name], decimals, "+") if row.differences else "")
+                line.append(with_interval(row.differences[name], decimals, "+") if row.differences else "")
         texts.append(line)
     return texts
 
@@ -207,22 +236,11 @@ def _several_delays(rows: Sequence[Row]) -> bool:
     return len({row.configuration.playout_delay_ms for row in rows}) > 1
 
 
-def _with_interval(interval: Interval, decimals: int, sign: str = "") -> str:
-    if math.isnan(interval.mean):
-        return "–"
-    mean = f"{interval.mean:{sign}.{decimals}f}".replace("-", "−")
-    return mean if math.isnan(interval.half_width) else f"{mean} ±{interval.half_width:.{decimals}f}"
-
-
 def _measured_rate(row: Row) -> str:
     rate = row.bitrate_bps
     kilo = Interval(rate.mean / 1000, rate.low / 1000, rate.high / 1000, rate.count)
-    return _with_interval(kilo, 1) + ("" if row.rate.reached else MISSED_RATE)
+    return with_interval(kilo, 1) + ("" if row.rate.reached else MISSED_RATE)
 
 
 def _kilo(bitrate_bps: float) -> str:
     return f"{bitrate_bps / 1000:g}"
-
-
-def _interval_json(interval: Interval) -> dict[str, float | int | None]:
-    return {name: None if math.isnan(value) else value for name, value in asdict(interval).items()}

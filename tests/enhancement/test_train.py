@@ -1,0 +1,92 @@
+"""The recipe on corpora of seconds: it learns, can be killed, and leaves a model that the core loads."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from corpora import voice, write_corpus
+
+pytest.importorskip("torch")
+pytest.importorskip("pyroomacoustics")
+
+from vivavoce._core import Model, PercepNetNetwork
+from vivavoce.enhancement.train import band_mask, training_item
+from vivavoce.training.corpus import NOISE_CORPORA, SPEECH_CORPORA
+from vivavoce.training.mixing import Mixture
+
+SMOKE = ["--size", "tiny", "--batch", "2", "--seconds", "1", "--rooms", "2", "--threads", "1", "--warmup", "2"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for name in SPEECH_CORPORA:
+        items = [
+            ({"id": f"{name}-{split}-{n}", "split": split, "speaker": f"{n}"}, voice(random, 1.2, 16_000))
+            for split in ("train", "val")
+            for n in range(3)
+        ]
+        write_corpus(folder, name, items, 16_000)
+    for name in NOISE_CORPORA:
+        items = [
+            ({"id": f"{name}-{split}", "split": split, "category": "hiss"}, 0.1 * random.standard_normal(16_000))
+            for split in ("train", "val")
+        ]
+        write_corpus(folder, name, items, 16_000)
+    room = np.exp(-np.arange(8_000) / 800) * random.standard_normal(8_000)
+    write_corpus(folder, "rir", [({"id": "room"}, np.concatenate([[1.0], 0.2 * room / np.abs(room).max()]))], 48_000)
+    return folder
+
+
+def train(data, out, *options, check=True):
+    command = [sys.executable, "-m", "vivavoce", "train", "percepnet", "--data", str(data), "--out", str(out)]
+    run = subprocess.run([*command, *SMOKE, *options], capture_output=True, text=True, timeout=240)
+    assert not check or run.returncode == 0, run.stderr[-2000:]
+    return run
+
+
+def test_a_run_leaves_a_model_and_another_begins_with_it(data, tmp_path):
+    out = tmp_path / "first"
+    train(data, out, "--steps", "12", "--name", "percepnet-tiny-v1", "--cache", str(tmp_path / "cache"))
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == 10
+    card = json.loads((out / "percepnet-tiny-v1.json").read_text())
+    assert card["steps"] == 12
+    assert set(card["data"]) == {*SPEECH_CORPORA, *NOISE_CORPORA, "rir"}
+    model = Model(str(out / "percepnet-tiny-v1.vvm"))
+    assert (model.name, model.lookahead_frames) == ("percepnet-tiny-v1", 2)
+    gains, strengths, voice_probability = PercepNetNetwork(model).step(np.zeros(70, np.float32))
+    assert np.isfinite([*gains, *strengths, voice_probability]).all()
+
+    again = tmp_path / "second"
+    options = ("--steps", "1", "--init", str(out / "percepnet-tiny-v1.safetensors"), "--cache", str(tmp_path / "cache"))
+    train(data, again, *options)
+    assert json.loads((again / "percepnet-small-v1.json").read_text())["begun_from"] == "percepnet-tiny-v1.safetensors"
+
+
+def test_a_missing_corpus_is_one_line(tmp_path):
+    run = train(tmp_path, tmp_path / "out", "--steps", "1", check=False)
+    assert run.returncode == 1
+    assert len(run.stderr.splitlines()) == 1
+    assert "kathleen-48k.jsonl" in run.stderr
+
+
+def test_targets_of_clean_speech_are_ones_and_of_noise_alone_zeros():
+    random = np.random.default_rng(1)
+    speech, noise = voice(random, 2, 48_000), 0.05 * random.standard_normal(96_000).astype(np.float32)
+    clean = training_item(Mixture(speech, speech, 24_000, "clean", np.inf, -26), 2)
+    assert clean["gains"].min() > 0.999
+    assert clean["strengths"].max() < 0.01
+    silent = training_item(Mixture(noise, 0 * noise, 24_000, "noise only", -np.inf, -26), 2)
+    assert silent["gains"][1:].max() < 0.01
+    assert silent["voice"].max() == 0
+
+
+def test_bands_above_the_speech_are_masked():
+    assert band_mask(24_000).all()
+    assert band_mask(20_000).all()
+    assert band_mask(8_000).sum() == 27
+    assert band_mask(4_000).sum() == 22
