@@ -1,4 +1,4 @@
-# make demo    hear and see one call over a bad network, plain and protected
+# make demo    hear and see one call over a bad network, plain and protected; and noisy speech, cleaned
 # make test    everything that CI checks
 # make fuzz    the parsers of network bytes under a coverage-guided fuzzer, MINUTES long
 # make table   the table of README.md from the corpora in DATA
@@ -17,9 +17,22 @@ demo: .venv/demo-ready
 	@$(BIN)/vivavoce call tests/data/speech-16k.flac demo/call.wav --loss tests/data/loss-modelled-20pct.txt \
 	    --bitrate 48000 --protect lbrr+red:2 --report demo --force
 	@echo
-	@echo "Sound:     demo/original.wav demo/unprotected.wav demo/protected.wav"
-	@echo "Pictures:  demo/original.png demo/unprotected.png demo/protected.png"
-	@echo "Report:    demo/index.html (open it in a browser: all of the above, and what it cost and saved)"
+	@$(BIN)/vivavoce call tests/data/speech-16k.flac demo/noisy-call.wav --noise tests/data/noise-16k.flac --snr 5 \
+	    --denoise --loss tests/data/loss-modelled-20pct.txt --bitrate 48000 --protect lbrr+red:2 \
+	    --report demo/noisy-call --force
+	@echo
+	@$(BIN)/vivavoce denoise demo/noisy-call/noisy.wav demo/cleaned.wav --report demo/denoise --force
+	@echo
+	@echo "A bad network"
+	@echo "  Sound:     demo/original.wav demo/unprotected.wav demo/protected.wav"
+	@echo "  Pictures:  demo/original.png demo/unprotected.png demo/protected.png"
+	@echo "  Report:    demo/index.html (open it in a browser: all of the above, and what it cost and saved)"
+	@echo "A vacuum cleaner"
+	@echo "  Sound:     demo/denoise/noisy.wav demo/denoise/cleaned.wav"
+	@echo "  Pictures:  demo/denoise/noisy.png demo/denoise/cleaned.png, and of gains, pitch and voice"
+	@echo "  Report:    demo/denoise/index.html"
+	@echo "Both at once, cleaned before it is sent"
+	@echo "  Report:    demo/noisy-call/index.html"
 
 test: .venv/test-ready lint native
 	$(BIN)/pytest -n 2 --dist loadfile

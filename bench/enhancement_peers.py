@@ -75,8 +75,8 @@ class PeerEnvironment:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-        if not self._python.exists():
+        self.python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+        if not self.python.exists():
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
             self._pip("install", *COMMON)
 
@@ -92,7 +92,7 @@ class PeerEnvironment:
         if not peer.package:
             return ""
         code = f"import importlib.metadata as m; print(m.version({peer.package!r}))"
-        return subprocess.run([self._python, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
+        return subprocess.run([self.python, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
 
     def run(self, peer: Peer, noisy: Path, folder: Path) -> PeerRun:
         """Let a peer process a folder, unless it has processed the same files before."""
@@ -106,7 +106,7 @@ class PeerEnvironment:
         if known.get("key") != key:
             shutil.rmtree(folder, ignore_errors=True)
             card.unlink(missing_ok=True)
-            command = [str(self._python), str(script), str(noisy), str(folder)]
+            command = [str(self.python), str(script), str(noisy), str(folder)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 return PeerRun(peer, reason=_last_line(done.stderr) or f"ended with status {done.returncode}")
@@ -115,7 +115,7 @@ class PeerEnvironment:
         return PeerRun(peer, folder, cpu_s_per_s=known["cpu_s_per_s"], version=version)
 
     def _pip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(self._python), "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+        command = [str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
         return subprocess.run([*command, "--constraint", str(CONSTRAINTS)], capture_output=True, text=True, check=False)
 
 

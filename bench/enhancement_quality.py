@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from enhancement_peers import Peer, PeerEnvironment, PeerRun
+from enhancement_peers import Peer, PeerRun
+from enhancement_report import Bench
 
 from vivavoce.audio import write_wav
 from vivavoce.evaluation.enhancement import CLEAN, NOISY, SystemScores, denoise_clips, match_files, score_systems
 from vivavoce.evaluation.enhancement_tables import SystemRow, footnotes, markdown_table, summarise_systems
-from vivavoce.evaluation.noisy import BABBLE, SNRS_DB, NoisyClip, build_noisy_set
+from vivavoce.evaluation.noisy import BABBLE, SNRS_DB, NoisyClip
 from vivavoce.evaluation.results import ResultFile
 
 METRICS = ("pesq", "stoi", "estoi", "si_sdr", "sig", "bak", "ovrl", "p808")
@@ -24,65 +25,72 @@ class QualityTable:
     """One group of clips of one set.
 
     Attributes:
+        part: Name of the part.
         which: The set.
         group: Which of its clips.
         rows: One for each system.
+        runs: How each peer did.
+        metrics: What was scored.
     """
 
+    part: str
     which: str
     group: str
     rows: list[SystemRow]
+    runs: Sequence[PeerRun]
+    metrics: Sequence[str] = METRICS
 
-    def as_json(self, cpu: dict[str, float | None]) -> Iterator[dict[str, Any]]:
+    def as_json(self) -> Iterator[dict[str, Any]]:
         """One object for each system."""
+        cpu = {run.peer.name: run.cpu_s_per_s for run in self.runs}
+        about = {"bench": "enhancement", "part": self.part, "set": self.which, "group": self.group}
         for row in self.rows:
-            about = {"bench": "enhancement", "part": "quality", "set": self.which, "group": self.group}
             yield about | row.as_json() | {"cpu_s_per_s": cpu.get(row.system)}
 
     def as_markdown(self) -> str:
         """A heading, the table, and its notes."""
-        title = f"### {self.which}: {self.group}"
-        return "\n".join([title, "", markdown_table(self.rows, METRICS), "", *footnotes(self.rows), ""])
+        table = markdown_table(self.rows, self.metrics)
+        used = [f"{run.peer.name} {run.version} {run.cpu_s_per_s:.2%}" for run in self.runs if run.cpu_s_per_s]
+        notes = [*footnotes(self.rows), *([f"CPU of one pinned core: {', '.join(used)}."] if used else [])]
+        return "\n".join([f"### {self.which}: {self.group}", "", table, "", *notes, ""])
 
 
-def measure_quality(
-    data: Path,
-    which: str,
-    folder: Path,
-    environment: PeerEnvironment,
-    peers: Sequence[Peer],
-    models: Mapping[str, str | None],
-    jobs: int,
-    split: str = "test",
-    count: int | None = None,
-) -> tuple[list[QualityTable], list[PeerRun]]:
-    """Run peers and our models on a set, and score them.
+def quality(bench: Bench) -> Iterator[QualityTable]:
+    """Peers and our models on the noisy sets, by SNR, babble apart."""
+    for which in bench.sets:
+        folder, clips = set_folder(bench, which), bench.clips(which)
+        write_set(clips, folder)
+        systems, runs = score_folders(bench, folder / CLEAN, folder / NOISY, folder, bench.peers, METRICS)
+        yield from _tables(f"{which} ({bench.split})", clips, systems, list(bench.models), runs)
+
+
+def set_folder(bench: Bench, which: str) -> Path:
+    """Where all about a set is kept."""
+    return bench.output / f"{which}-{bench.split}"
+
+
+def score_folders(
+    bench: Bench, clean: Path, noisy: Path, place: Path, peers: Sequence[Peer], metrics: Sequence[str]
+) -> tuple[list[SystemScores], list[PeerRun]]:
+    """Run peers and our models on a folder, and score them.
 
     Args:
-        data: Folder of the corpora.
-        which: The set.
-        folder: Keeps the set, the outputs and the scores; what is known is not computed again.
-        environment: Of the peers.
+        bench: What to measure.
+        clean: Folder of WAVs.
+        noisy: Likewise, with the same names.
+        place: Keeps the outputs, in `peers` and `ours`, and `scores.jsonl`.
         peers: Which.
-        models: Ours, by the name of the system; None is the default model.
-        jobs: Processes that score.
-        split: Of the set.
-        count: Only so many clips.
+        metrics: Names.
 
     Returns:
-        Tables, and how each peer did.
+        Scores, and how each peer did.
     """
-    noisy_clips = build_noisy_set(data, which, split, count)
-    folder = folder / f"{which}-{split}"
-    write_set(noisy_clips, folder)
-    runs = [environment.run(peer, folder / NOISY, folder / "peers" / peer.name) for peer in peers]
-    processed = {run.peer.name: run.folder for run in runs if run.folder is not None}
-    clips = match_files(folder / CLEAN, folder / NOISY, processed)
-    for name, model in models.items():
-        clips = denoise_clips(clips, name, folder / "ours" / name, model, jobs)
-    with ResultFile(folder / "scores.jsonl") as results:
-        systems = score_systems(clips, METRICS, results, list(models), jobs)
-    return list(_tables(f"{which} ({split})", noisy_clips, systems, list(models))), runs
+    runs = [bench.environment.run(peer, noisy, place / "peers" / peer.name) for peer in peers]
+    clips = match_files(clean, noisy, {run.peer.name: run.folder for run in runs if run.folder is not None})
+    for name, model in bench.models.items():
+        clips = denoise_clips(clips, name, place / "ours" / name, model, bench.jobs)
+    with ResultFile(place / "scores.jsonl") as results:
+        return score_systems(clips, metrics, results, list(bench.models), bench.jobs), runs
 
 
 def write_set(clips: Sequence[NoisyClip], folder: Path) -> None:
@@ -98,7 +106,11 @@ def write_set(clips: Sequence[NoisyClip], folder: Path) -> None:
 
 
 def _tables(
-    which: str, clips: Sequence[NoisyClip], systems: Sequence[SystemScores], ours: Sequence[str]
+    which: str,
+    clips: Sequence[NoisyClip],
+    systems: Sequence[SystemScores],
+    ours: Sequence[str],
+    runs: Sequence[PeerRun],
 ) -> Iterator[QualityTable]:
     """Noise at all SNRs, at each, and babble; ours minus every other system, or all minus noisy without ours."""
     noise = [clip for clip in clips if clip.noise_kind != BABBLE]
@@ -110,4 +122,5 @@ def _tables(
         ids = {clip.id for clip in members}
         baselines, compared = (others, ours) if ours else ([NOISY], None)
         if ids:
-            yield QualityTable(which, group, summarise_systems(systems, METRICS, baselines, ids, compared))
+            rows = summarise_systems(systems, METRICS, baselines, ids, compared)
+            yield QualityTable("quality", which, group, rows, runs)

@@ -14,6 +14,9 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, settings
 
+from checkpoints import METADATA, random_checkpoint
+from vivavoce.enhancement.image import model_image
+
 # a busy machine makes an example slow, not wrong; what must be fast is measured in CPU time (parser_limits.py)
 settings.register_profile("vivavoce", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("vivavoce")
@@ -72,6 +75,14 @@ def peer():
 def speech_16k():
     """Six seconds of one reader, shape (96000,), float32, 16 kHz."""
     return soundfile.read(SPEECH, dtype="float32")[0]
+
+
+@pytest.fixture(scope="session")
+def random_model(tmp_path_factory):
+    """The file of a small PercepNet that has learnt nothing, named percepnet-test-v1, with 20 ms of look-ahead."""
+    path = tmp_path_factory.mktemp("model") / "random.vvm"
+    path.write_bytes(model_image(random_checkpoint(), METADATA))
+    return path
 
 
 class Command:

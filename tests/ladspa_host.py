@@ -1,4 +1,4 @@
-"""A LADSPA host for the tests: the binary interface in ctypes, written from the specification apart from the plugin's."""
+"""A LADSPA host for the tests. Its binary interface is written from the specification, not from the plugin's source."""
 
 import ctypes
 from pathlib import Path
@@ -57,7 +57,7 @@ def descriptors(path=PLUGIN):
 class Plugin:
     """An active instance with all ports connected. `with` cleans up.
 
-    `controls` are in the order of the ports. MemoryError stands for an instance that could not be made.
+    `controls` are in the order of the ports. RuntimeError: the plugin made no instance.
     """
 
     def __init__(self, label, controls=(100.0, 0.0), sample_rate=48_000, path=PLUGIN):
@@ -65,7 +65,7 @@ class Plugin:
         self.channels = {"vivavoce_mono": 1, "vivavoce_stereo": 2}[label]
         self.handle = self.descriptor.instantiate(ctypes.byref(self.descriptor), sample_rate)
         if self.handle is None:
-            raise MemoryError(label)
+            raise RuntimeError(f"no instance of {label}")
         self.controls = np.array([*controls, -1], np.float32)
         for index in range(3):
             self.connect(2 * self.channels + index, self.controls[index:])

@@ -11,13 +11,14 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
-from vivavoce.audio_reader import BLOCK_SAMPLES, PIPE, SPOOL_BYTES, read_blocks
+from vivavoce.audio_reader import BLOCK_SAMPLES, PIPE, for_libsndfile, read_blocks
 from vivavoce.errors import AudioFileError
 
 CONTAINERS = {".wav": "WAV", ".flac": "FLAC", ".opus": "OGG", ".ogg": "OGG"}  # by suffix, as soundfile calls them
@@ -160,13 +161,13 @@ def write_audio(
         container = "RF64"
 
     def write(file: IO[bytes]) -> None:
-        _encode(path, file, blocks, {"format": container, "subtype": subtype}, sample_rate, channels)
+        _encode(path, file, blocks, (container, subtype), sample_rate, channels)
 
     if str(path) != PIPE and not _is_device(path):
         check_writable(path, force=force)
         write_whole(path, write)
         return
-    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as file:  # the header's lengths are known at the end
+    with tempfile.TemporaryFile() as file:  # the header's lengths are known at the end
         write(file)
         file.seek(0)
         if str(path) != PIPE:
@@ -181,23 +182,40 @@ def _encode(
     path: str | Path,
     file: IO[bytes],
     blocks: Iterable[np.ndarray],
-    form: dict[str, str],
+    form: tuple[str, str],
     sample_rate: int,
     channels: int,
 ) -> None:
     import soundfile
 
-    target = _Target(file)
+    container, subtype = form
     try:
-        sound = soundfile.SoundFile(target, "w", sample_rate, channels, **form)  # type: ignore[arg-type]
+        target = for_libsndfile(file)
+        sound = soundfile.SoundFile(target, "w", sample_rate, channels, subtype, format=container, closefd=False)
     except soundfile.SoundFileError:
-        name = "Ogg Opus" if form["subtype"] == "OPUS" else form["format"]
+        name = "Ogg Opus" if subtype == "OPUS" else container
         raise AudioFileError(path, f"{name} does not hold {channels} channels at {sample_rate} Hz") from None
-    with sound:
+    try:
         for block in blocks:
-            sound.write(_stored(np.ascontiguousarray(block.T), form["subtype"]))
-            target.check()
-    target.check()
+            stored = _stored(np.ascontiguousarray(block.T), subtype)
+            with _explained(path, file):
+                sound.write(stored)
+    finally:
+        with _explained(path, file):
+            sound.close()
+
+
+@contextmanager
+def _explained(path: str | Path, file: IO[bytes]) -> Iterator[None]:
+    """Tell why libsndfile failed to write, which does not say it: the disk is asked again."""
+    import soundfile
+
+    try:
+        yield
+    except (soundfile.SoundFileError, AssertionError):
+        file.write(bytes(BLOCK_SAMPLES))
+        file.flush()
+        raise AudioFileError(path, "cannot be written") from None
 
 
 def _stored(samples: np.ndarray, subtype: str) -> np.ndarray:
@@ -208,25 +226,6 @@ def _stored(samples: np.ndarray, subtype: str) -> np.ndarray:
         scaled = np.rint(samples.astype(np.float64) * 2**23)
         return np.clip(scaled, -(2**23), 2**23 - 1).astype(np.int32) << 8
     return samples
-
-
-class _Target:
-    """A file for libsndfile, which cannot pass an error of Python's on: the first one is kept."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._error = file, None
-        self.seek, self.tell, self.read = file.seek, file.tell, file.read
-
-    def write(self, data: Any) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self._error = self._error or error
-            return 0
-
-    def check(self) -> None:
-        if self._error is not None:
-            raise self._error
 
 
 def _is_device(path: str | Path) -> bool:

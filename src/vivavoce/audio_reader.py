@@ -1,16 +1,18 @@
 """Sound files of any format, read block by block with all their channels: hours need not fit into memory.
 
-soundfile reads what libsndfile knows; PyAV, where the `opus` extra is installed, the rest (mp4, aac, video). What a pipe
-brings is kept until its end, on disk where it is long: most formats cannot be read without seeking.
+soundfile reads what libsndfile knows; PyAV, where the `opus` extra is installed, the rest (mp4, aac, video). What a
+pipe brings is kept on disk until its end: most formats cannot be read without seeking.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +22,6 @@ from vivavoce.errors import AudioFileError
 
 PIPE = "-"
 BLOCK_SAMPLES = 1 << 16  # of a channel, decoded at a time
-SPOOL_BYTES = 32 << 20  # of a pipe that are kept in memory
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000  # outside of it a header is damaged, not a choice
 # what float32, which holds 24 bits, has more than 16 bits of
 _FINE_SUBTYPES = {"PCM_24": "PCM_24", "PCM_32": "PCM_24", "FLOAT": "FLOAT", "DOUBLE": "FLOAT"}
@@ -106,6 +107,15 @@ def read_blocks(path: str | Path, keep: Callable[[np.ndarray], np.ndarray]) -> t
             return [keep(block) for block in reader.blocks()], reader.sample_rate
 
 
+def for_libsndfile(file: IO[bytes]) -> Any:
+    """What soundfile is best given for an open file: a descriptor.
+
+    It would read or write a file object of Python by calling back into Python, where errors, interruptions too, are
+    printed and forgotten. Windows has no descriptors that two libraries understand.
+    """
+    return file.fileno() if os.name == "posix" else file
+
+
 class _UndecodableError(AudioFileError):
     """A library does not know the format, or lost its way in the file.
 
@@ -124,7 +134,7 @@ class _SoundfileReader(AudioReader):
 
         self.path = path
         with self._translated():
-            self._sound = soundfile.SoundFile(file)
+            self._sound = soundfile.SoundFile(for_libsndfile(file), closefd=False)
         self.sample_rate, self.channels = self._sound.samplerate, self._sound.channels
         self.subtype = _FINE_SUBTYPES.get(self._sound.subtype, "PCM_16")
         self.expected_samples = self._sound.frames
@@ -188,20 +198,23 @@ def _plausible(reader: AudioReader) -> AudioReader:
     return reader
 
 
-def _open(path: str | Path) -> IO[bytes]:
-    """Something to read and seek in: the file itself, or all that a pipe brings."""
-    if Path(path).is_file() and str(path) != PIPE:
-        file: IO[bytes] = open(path, "rb")  # noqa: SIM115 - closed by who asked for it
+def _open(path: str | Path) -> io.FileIO:
+    """Something to read and seek in: the file itself, or all that a pipe brings. Unbuffered, for libsndfile."""
+    if str(path) != PIPE and Path(path).is_file():
+        file = io.FileIO(path)
     else:
-        file = tempfile.SpooledTemporaryFile(SPOOL_BYTES)
-        if str(path) == PIPE:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        else:
-            with open(path, "rb") as pipe:
-                shutil.copyfileobj(pipe, file)
-        file.seek(0)
-    if not file.read(1):
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by who asked for it, as above
+        whole = io.BufferedWriter(file)
+        with _pipe(path) as pipe:
+            shutil.copyfileobj(pipe, whole)
+        whole.flush()
+        whole.detach()
+    if not file.seek(0, os.SEEK_END):
         file.close()
         raise AudioFileError(path, "the file is empty")
     file.seek(0)
     return file
+
+
+def _pipe(path: str | Path) -> AbstractContextManager[IO[bytes]]:
+    return nullcontext(sys.stdin.buffer) if str(path) == PIPE else open(path, "rb")

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -100,7 +100,7 @@ def test_the_latency_is_the_measured_one(label):
     with Plugin(label, (DRY, 0.0)) as plugin:
         assert plugin.latency == 48 * milliseconds  # told before the first run()
         samples = noise(0.5, channels=plugin.channels)
-        output = plugin.process(samples, (32, 7, 1, 500))
+        output = plugin.process(samples, (32, 7, 1, 5000, 32))  # a stall among them
         assert plugin.latency == 48 * milliseconds
     np.testing.assert_array_equal(output, late(samples, 48 * milliseconds))
 
@@ -224,7 +224,7 @@ def test_the_gate_opens_and_closes_with_the_voice(model):
 @pytest.mark.parametrize("sample_rate", [0, 1, 44_101, 2**31, 2**40])
 @pytest.mark.parametrize("label", LABELS)
 def test_other_rates_are_refused(label, sample_rate):
-    with pytest.raises(MemoryError):
+    with pytest.raises(RuntimeError):
         Plugin(label, sample_rate=sample_rate)
 
 
@@ -236,7 +236,7 @@ def test_without_a_model_one_line_says_so(monkeypatch, tmp_path, capfd, content,
     if content is not None:
         path.write_bytes(content)
     monkeypatch.setenv("VIVAVOCE_MODEL", str(path))
-    with pytest.raises(MemoryError):
+    with pytest.raises(RuntimeError):
         Plugin("vivavoce_mono")
     assert capfd.readouterr().err == f"vivavoce LADSPA plugin: the model {path} {reason}\n"
 
@@ -245,7 +245,7 @@ def test_without_a_model_one_line_says_so(monkeypatch, tmp_path, capfd, content,
 def test_a_model_is_found_beside_the_plugin(monkeypatch, tmp_path, capfd, image, folder):
     monkeypatch.delenv("VIVAVOCE_MODEL")
     plugin = shutil.copy(PLUGIN, tmp_path / f"{folder}.so")
-    with pytest.raises(MemoryError):
+    with pytest.raises(RuntimeError):
         Plugin("vivavoce_mono", path=plugin)
     complaint = capfd.readouterr().err
     assert complaint.count("\n") == 1
@@ -254,6 +254,18 @@ def test_a_model_is_found_beside_the_plugin(monkeypatch, tmp_path, capfd, image,
     shutil.copy(image, tmp_path / folder / f"{DEFAULT_MODEL}.vvm")
     with Plugin("vivavoce_mono", path=plugin) as instance:
         assert instance.latency == 1920
+
+
+def test_threads_may_run_instances_side_by_side():
+    """As hosts do with a mono plugin for each channel."""
+
+    def work(seed):
+        with Plugin("vivavoce_mono") as plugin:
+            return plugin.process(noise(0.5, seed=seed), (64,)).tobytes()
+
+    alone = [work(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == alone
 
 
 @pytest.mark.peer
@@ -292,20 +304,3 @@ def test_ffmpeg_runs_it_and_takes_its_latency_out(peer, tmp_path):
     subprocess.run([program, *arguments], check=True, timeout=30)
     heard = soundfile.read(tmp_path / "out.wav", dtype="float32")[0].T
     np.testing.assert_array_equal(heard, samples)
-
-
-def test_threads_may_run_instances_side_by_side():
-    """As PipeWire does with a mono plugin between two channels; in a process of its own, for it may crash."""
-    code = """
-from concurrent.futures import ThreadPoolExecutor
-from test_ladspa import Plugin, noise
-def work(seed):
-    with Plugin("vivavoce_mono") as plugin:
-        return plugin.process(noise(0.5, seed=seed), (64,)).tobytes()
-alone = [work(seed) for seed in range(4)]
-with ThreadPoolExecutor(4) as pool:
-    assert list(pool.map(work, range(4))) == alone
-"""
-    here = Path(__file__).parent
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parent), *sys.path])}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)

@@ -9,6 +9,7 @@ import soundfile
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech-16k.flac"
 TRACE = Path(__file__).parents[1] / "data" / "loss-modelled-20pct.txt"
+NOISE = Path(__file__).parents[1] / "data" / "noise-16k.flac"
 
 
 def run(*arguments, stdin=None, cwd=None):
@@ -85,6 +86,33 @@ def test_the_report_stands_beside_the_sound(tmp_path):
     assert "PESQ" in page
 
 
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_the_whole_path_noise_denoiser_and_network(tmp_path, random_model, rate):
+    noisy = ["--noise", NOISE, "--snr", 5, "--denoise", "--model", random_model]
+    done = run("call", SPEECH, tmp_path / "out.wav", "--sample-rate", rate, *noisy, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["noise"], result["snr_db"]) == (str(NOISE), 5)
+    assert (result["models"], result["denoise_delay_ms"]) == (["percepnet-test-v1"], 30)
+    assert result["playout_delay_ms"] == 100
+    assert set(result["cpu_seconds_per_second"]) == {"denoise", "encode", "network", "receive", "playout"}
+    assert soundfile.info(tmp_path / "out.wav").frames == 6 * rate
+
+
+def test_noise_alone_is_heard_and_reported(tmp_path):
+    done = run("call", SPEECH, tmp_path / "out.wav", "--noise", NOISE, "--snr", 0, "--report", tmp_path / "report")
+    assert done.returncode == 0, done.stderr
+    assert b"noise-16k.flac, 0 dB SNR" in done.stdout
+    assert {"original.wav", "noisy.wav", "noisy.png", "protected.wav"} <= {
+        path.name for path in (tmp_path / "report").iterdir()
+    }
+    original, noisy, heard = (
+        soundfile.read(tmp_path / "report" / f"{name}.wav")[0] for name in ("original", "noisy", "protected")
+    )
+    assert np.corrcoef(noisy, heard)[0, 1] > 0.85
+    assert np.corrcoef(original, heard)[0, 1] < 0.75
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
@@ -102,6 +130,11 @@ def test_the_report_stands_beside_the_sound(tmp_path):
         pytest.param(["{speech}", "{out}", "--sample-rate", "44100"], 2, "44100", id="rate"),
         pytest.param(["{speech}", "{out}", "--expect-loss", "120"], 2, "120", id="expected loss"),
         pytest.param(["{speech}", "-", "--json"], 2, "stdout", id="two results on one stream"),
+        pytest.param(["{speech}", "{out}", "--snr", "5"], 2, "--noise and --snr", id="SNR without noise"),
+        pytest.param(["{speech}", "{out}", "--noise", "{speech}"], 2, "--noise and --snr", id="noise without SNR"),
+        pytest.param(["{speech}", "{out}", "--model", "x"], 2, "--denoise", id="model without denoiser"),
+        pytest.param(["{speech}", "{out}", "--denoise", "--model", "nobody-v1"], 1, "nobody-v1", id="no such model"),
+        pytest.param(["{speech}", "{out}", "--noise", "{text}", "--snr", "5"], 1, "no sound file", id="noise is text"),
         pytest.param(["{speech}", "{out}", "--report", "."], 1, "--force", id="report into a full folder"),
         pytest.param(["none.wav", "{out}"], 1, "none.wav", id="no such input"),
         pytest.param(["{text}", "{out}"], 1, "no sound file", id="input is text"),

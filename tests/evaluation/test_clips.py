@@ -6,11 +6,9 @@ import tarfile
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from vivavoce.errors import AudioFileError
-from vivavoce.evaluation.clips import Clip, clips_of_corpus, clips_of_paths, read_manifest, spread
+from vivavoce.evaluation.clips import Clip, clips_of_corpus, clips_of_paths, spread
 
 
 def tone(seconds, level=0.1, sample_rate=16_000):
@@ -69,37 +67,6 @@ def test_a_file_that_the_tar_lacks_is_named(corpus):
         manifest.write('{"id": "c", "file": "c.flac"}\n')
     with pytest.raises(AudioFileError, match=r"holds no file 'c\.flac'"):
         clips_of_corpus(corpus, "tiny", piece_s=0.1)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        pytest.param(b'{"id": "a", "file": "a"}\n{"id"\n', r"m\.jsonl, line 2: ", id="half an object"),
-        pytest.param(b"[]\n", r"m\.jsonl, line 1: expected a JSON object", id="a list"),
-        pytest.param(b'{"id": "a"}\n', r"m\.jsonl, line 1: expected a text called 'file'", id="no file"),
-        pytest.param(b'{"id": 3, "file": "a"}\n', r"m\.jsonl, line 1: expected a text called 'id'", id="a number"),
-        pytest.param(b'{"id": "a", "file": "a", "speaker": [1]}\n', r"line 1: expected the speaker", id="speakers"),
-        pytest.param(b"\n", r"m\.jsonl, line 1", id="an empty line"),
-        pytest.param(b"", r"m\.jsonl, line 1: .* empty", id="an empty file"),
-        pytest.param(b"\xff\xfe" * 500, r"m\.jsonl, line 1", id="binary"),
-        pytest.param(b"[" * 2_000_000, r"m\.jsonl, line 1", id="deep"),
-    ],
-)
-def test_a_bad_manifest_says_where(tmp_path, content, message):
-    path = tmp_path / "m.jsonl"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=message) as error:
-        read_manifest(path)
-    assert "\n" not in str(error.value)
-
-
-@given(content=st.binary(max_size=80))
-@settings(deadline=None)
-def test_any_manifest_gives_entries_or_a_value_error(tmp_path_factory, content):
-    path = tmp_path_factory.mktemp("any") / "m.jsonl"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"m\.jsonl, line \d+: "):
-        read_manifest(path)
 
 
 def test_a_folder_is_searched_for_sound_files_in_order(tmp_path):

@@ -1,11 +1,14 @@
-"""The page of a call in Chromium, from a file, as a user opens it."""
+"""The pages of a call and of a denoised file in Chromium, from a file, as a user opens them."""
 
 import time
 
 import numpy as np
 import pytest
 
+from vivavoce.audio import write_wav
+from vivavoce.enhancement.files import denoise_file
 from vivavoce.evaluation import report
+from vivavoce.evaluation.denoise_report import DenoiseTrace, write_denoise_report
 from vivavoce.transport.call import CallSettings, simulate_call, unprotected
 from vivavoce.transport.loss import Bernoulli
 from vivavoce.transport.protection import Protection
@@ -222,3 +225,41 @@ def test_zooming_widens_all_lanes_alike_and_keeps_the_line_in_place(open_page, e
 
 def test_a_page_of_silence_opens_too(open_page, tmp_path):
     open_page(write(tmp_path / "report", np.zeros(int(0.1 * RATE), dtype=np.float32)))
+
+
+@pytest.fixture(scope="module")
+def denoised(tmp_path_factory, speech_16k, random_model):
+    """The page of a denoised file, and what was seen of the work."""
+    folder = tmp_path_factory.mktemp("denoised")
+    write_wav(folder / "in.wav", speech_16k, RATE)
+    trace = DenoiseTrace()
+    done = denoise_file(folder / "in.wav", folder / "out.wav", random_model, watch=lambda reader, rate: trace)
+    scores = {"noisy": {"DNSMOS OVRL": 1.9}, "cleaned": {"DNSMOS OVRL": 3.2}}
+    return write_denoise_report(folder / "report", trace, done, scores=scores, notes={"input": NAME}), trace
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_everything_of_a_denoised_file_is_seen_and_fits_the_screen(open_page, denoised, screen):
+    page = open_page(denoised[0], screen)
+    assert page.title() == f"{NAME} · vivavoce denoise"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate("[...document.images].map(i => i.complete && i.naturalWidth > 0)") == [True] * 5
+    text = page.inner_text("body")
+    for expected in (NAME, "Noisy", "Cleaned", "Gains", "Pitch", "Voice", "DNSMOS OVRL", "percepnet-test-v1"):
+        assert expected in text
+    assert not page.is_visible("#legend")
+    boxes = [page.locator(f"#time-{key}").bounding_box() for key in ("noisy", "cleaned", "gains", "pitch", "voice")]
+    assert len({(box["x"], box["width"]) for box in boxes}) == 1
+    labels = page.evaluate("[...document.querySelectorAll('.gutter .label')].map(l => l.getBoundingClientRect().left)")
+    assert min(labels) >= page.locator("#scroller").bounding_box()["x"]
+
+
+def test_a_click_on_a_picture_seeks_what_was_chosen(open_page, denoised):
+    page = open_page(denoised[0])
+    page.keyboard.press("2")
+    click_at(page, "pitch", 0.5)
+    until(page, "!document.querySelector('#audio-cleaned').seeking")
+    assert state(page)[1][0] == pytest.approx(SECONDS / 2, abs=0.02)
+    page.mouse.move(0, 0)  # nothing is under the pointer: the line is described
+    frame = int(100 * state(page)[1][0])
+    assert f"voice {round(100 * float(denoised[1].frames[frame, 2]))} %" in page.inner_text("#readout")

@@ -21,7 +21,9 @@ def test_what_is_not_known_is_empty(tmp_path):
         pytest.param(b'{"id": "a", "file": "a", "speaker": [1]}\n', r"line 1: expected the speaker", id="speakers"),
         pytest.param(b'{"id": "a", "file": "a", "category": 1}\n', r"line 1: expected the category", id="category"),
         pytest.param(b'{"id": "a", "file": "a", "split": "dev"}\n', r"line 1: expected the split .*'dev'", id="split"),
+        pytest.param(b"\n", r"m\.jsonl, line 1", id="an empty line"),
         pytest.param(b"", r"m\.jsonl, line 1: .* empty", id="an empty file"),
+        pytest.param(b"\xff\xfe" * 500, r"m\.jsonl, line 1", id="binary"),
         pytest.param(b"[" * 2_000_000, r"m\.jsonl, line 1", id="deep"),
     ],
 )

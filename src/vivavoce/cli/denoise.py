@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -80,17 +80,16 @@ def denoise(
         return done
 
     failed = 0
-    with _progress_bar(len(tasks)) as advance:
-        outcomes = _outcomes(tasks, work, min(jobs or available_cores(), len(tasks)), advance)
-        with closing(outcomes):
-            for task, outcome in outcomes:
-                if isinstance(outcome, Exception):
-                    if alone:
-                        raise outcome
-                    failed += 1
-                    print(f"vivavoce: {describe(outcome)}", file=sys.stderr)
-                else:
-                    _print(outcome, task.report, as_json, sys.stderr if task.target == PIPE else sys.stdout)
+    jobs = min(jobs or available_cores(), len(tasks))
+    with _progress_bar(len(tasks)) as advance, closing(_outcomes(tasks, work, jobs, advance)) as outcomes:
+        for task, outcome in outcomes:
+            if isinstance(outcome, Exception):
+                if alone:
+                    raise outcome
+                failed += 1
+                print(f"vivavoce: {describe(outcome)}", file=sys.stderr)
+            else:
+                _print(outcome, task.report, as_json, sys.stderr if task.target == PIPE else sys.stdout)
     if failed:
         raise VivavoceError(f"{failed} of {len(tasks)} files failed")
 
@@ -153,7 +152,7 @@ def _outcomes(
     work: Callable[[_Task, Callable[[AudioReader, int], Watch]], DenoisedFile],
     jobs: int,
     advance: Advance,
-) -> Iterator[tuple[_Task, DenoisedFile | Exception]]:
+) -> Generator[tuple[_Task, DenoisedFile | Exception], None, None]:
     """Results in the order in which they are ready. The core works without the GIL, so threads are enough.
 
     When this is left early, what is under way breaks off at its next block and leaves nothing behind.
@@ -227,7 +226,10 @@ def _progress_bar(files: int) -> Iterator[Advance]:
 
     console = Console(stderr=True)
     columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    to_file = not sys.stdout.isatty()  # results must get there, and not past the bar to stderr
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, transient=True, redirect_stdout=not to_file
+    ) as bar:
         shown = bar.add_task("", total=files)
         yield lambda part: bar.advance(shown, part)
 

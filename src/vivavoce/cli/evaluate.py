@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vivavoce.cli.options import JSON_HELP, LOSS_HELP, PROTECT_HELP, read_loss, read_number_or, warn
-from vivavoce.errors import VivavoceError
+from vivavoce.cli.stages import progress_bars, work
 
 if TYPE_CHECKING:
-    from vivavoce.evaluation.call import CallScores, Progress
+    from vivavoce.evaluation.call import CallScores
     from vivavoce.evaluation.clips import Clip
     from vivavoce.evaluation.tables import Row
 
@@ -101,9 +100,9 @@ def call(
     )
     _check_outputs(out, plot, markdown and as_json, force)
     _check_source(paths, corpus, data)
-    with _work():
+    with work():
         clips = _clips(paths, corpus, data, limit)
-        with ResultFile(out, restart=force) as results, _progress_bar() as progress:
+        with ResultFile(out, restart=force) as results, progress_bars() as progress:
             cells = run_calls(grid, clips, results, jobs or available_cores(), progress)
         rows = summarise(cells, grid.metrics, baseline)
         if plot is not None:
@@ -120,7 +119,7 @@ def list_clips(
 ) -> None:
     """List the clips of an evaluation: id, length in seconds, SHA-256 of the samples as 16-bit PCM."""
     _check_source(paths, corpus, data)
-    with _work():
+    with work():
         for clip in _clips(paths, corpus, data, limit):
             fields = {"id": clip.id, "duration_s": clip.duration_s, "sha256": clip.sha256}
             print(json.dumps(fields) if as_json else f"{clip.id}\t{clip.duration_s:.2f}\t{clip.sha256}")
@@ -182,34 +181,3 @@ def _warn(cells: Sequence[CallScores]) -> None:
         for name in configuration.protection.names:
             if not any(record.get("carried", {}).get(name) for record in cell.records):
                 warn(f"{what}: no packet carried {name}")
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Progress]:
-    """Show how far each stage is, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *parts, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    ) as bar:
-        shown = {"rates": bar.add_task("equal rates", total=None), "calls": bar.add_task("calls", total=None)}
-        yield lambda stage, done, total: bar.update(shown[stage], completed=done, total=total)
-
-
-@contextmanager
-def _work() -> Iterator[None]:
-    """Tell what goes wrong in the work, such as a damaged manifest, from wrong usage."""
-    try:
-        yield
-    except ValueError as error:
-        raise VivavoceError(str(error)) from error

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vivavoce.cli.options import JSON_HELP
+from vivavoce.cli.stages import progress_bars, work
 from vivavoce.errors import VivavoceError
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from vivavoce.evaluation.enhancement import Progress
     from vivavoce.evaluation.enhancement_tables import SystemRow
+    from vivavoce.evaluation.noisy import NoisyClip
 
 SCORES = "scores.jsonl"
 TABLE_WIDTH = 200  # of a table that goes into a file or a pipe
@@ -27,7 +26,7 @@ DEFAULT_METRICS = "pesq,stoi,estoi,si_sdr,sig,bak,ovrl,p808"
 
 
 def enhancement(
-    clean: Annotated[Path | None, typer.Option(help="Folder of clean files.")] = None,
+    clean: Annotated[Path | None, typer.Option(help="Folder of clean files; of --noise, one file.")] = None,
     noisy: Annotated[Path | None, typer.Option(help="Folder of noisy files, matched by name or by fileid_N.")] = None,
     processed: Annotated[
         list[Path] | None,
@@ -42,20 +41,35 @@ def enhancement(
         Path | None,
         typer.Option(help="Keep our outputs and scores.jsonl there; an interrupted run goes on from the scores."),
     ] = None,
+    oracle: Annotated[
+        bool,
+        typer.Option(
+            "--oracle",
+            help="Score the rungs of the oracle ladder and then our denoiser, and draw them into --output-dir: "
+            "--clean FILE --noise FILE, two folders, or --set.",
+        ),
+    ] = False,
+    noise: Annotated[Path | None, typer.Option(help="File of noise that --oracle mixes in.")] = None,
+    snr: Annotated[list[float] | None, typer.Option(help="Of --noise, in dB; 5 unless told. Repeatable.")] = None,
+    noisy_set: Annotated[
+        str | None, typer.Option("--set", help="Climb --oracle on a set made from --data: full-band, wide-band.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Only so many clips of --set.")] = None,
     write_set: Annotated[
         str | None,
         typer.Option(help="Only write a set into --output-dir to hear it or run others on it: full-band, wide-band."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(envvar="VIVAVOCE_DATA", help="Folder that holds the corpora, for --write-set.")
+        Path | None, typer.Option(envvar="VIVAVOCE_DATA", help="Folder that holds the corpora, for the sets.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Of --write-set: test, or val to choose models by.")] = "test",
+    split: Annotated[str, typer.Option(help="Of the sets: test, or val to choose models by.")] = "test",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; all cores unless told.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace our outputs and begin scores.jsonl anew.")] = False,
 ) -> None:
     """Score our denoiser, and outputs of others beside it, on any set of clean and noisy files."""
+    from vivavoce.cli.oracle import LadderSource, climb
     from vivavoce.evaluation.enhancement import NOISY, denoise_clips, match_files, our_systems, score_systems
     from vivavoce.evaluation.enhancement_tables import summarise_systems
     from vivavoce.evaluation.metrics import ENHANCEMENT_METRICS, metrics_named
@@ -68,14 +82,24 @@ def enhancement(
     if write_set is not None:
         _write_set(write_set, data, split, output_dir, force)
         return
+    names = [metric.name for metric in metrics_named(split_words(metrics), ENHANCEMENT_METRICS)]
+    if oracle:
+        if processed:
+            raise ValueError("--oracle and --processed exclude each other")
+        source = LadderSource(clean, noisy, noise, snr or [], noisy_set, data, split, count)
+        networks = our_systems(model or []) if ours else {}
+        for snr_db, rows in climb(source, names, networks, output_dir, jobs or available_cores(), force):
+            _print(rows, names, markdown, as_json, snr_db)
+        return
+    if noise or snr or noisy_set or count:
+        raise ValueError("--noise, --snr, --set and --count go with --oracle")
     if clean is None or noisy is None:
         raise ValueError("--clean DIR and --noisy DIR are needed, or --write-set")
     others = _systems(processed or [])
-    names = [metric.name for metric in metrics_named(split_words(metrics), ENHANCEMENT_METRICS)]
     models = our_systems(model or []) if ours else {}
     if output_dir is not None:
-        _own_folder(output_dir, force)
-    with _work(output_dir) as folder, _progress_bar() as progress:
+        own_folder(output_dir, force)
+    with work(), place(output_dir) as folder, progress_bars() as progress:
         clips = match_files(clean, noisy, others)
         for name, chosen in models.items():
             clips = denoise_clips(clips, name, folder / name, chosen, jobs or available_cores(), progress)
@@ -96,7 +120,7 @@ def _systems(folders: Sequence[Path]) -> dict[str, Path]:
     return systems
 
 
-def _own_folder(folder: Path, force: bool) -> None:
+def own_folder(folder: Path, force: bool) -> None:
     """Make the folder; one that something else has filled is not touched.
 
     Raises:
@@ -108,7 +132,7 @@ def _own_folder(folder: Path, force: bool) -> None:
 
 
 def _write_set(which: str, data: Path | None, split: str, folder: Path | None, force: bool) -> None:
-    from vivavoce.audio import check_writable, write_wav
+    from vivavoce.audio import check_writable
     from vivavoce.evaluation.noisy import build_noisy_set, check_set
 
     check_set(which, split)
@@ -116,26 +140,39 @@ def _write_set(which: str, data: Path | None, split: str, folder: Path | None, f
         raise ValueError("--write-set needs --output-dir, and the corpora: --data DIR, or VIVAVOCE_DATA")
     folder.mkdir(parents=True, exist_ok=True)
     check_writable(folder / "clips.jsonl", force=force)
-    with _work(folder):
+    with work():
         clips = build_noisy_set(data, which, split)
-        for name in ("clean", "noisy"):
-            (folder / name).mkdir(exist_ok=True)
-        for clip in clips:
-            write_wav(folder / "clean" / f"{clip.id}.wav", clip.clean, clip.sample_rate, force=force)
-            write_wav(folder / "noisy" / f"{clip.id}.wav", clip.noisy, clip.sample_rate, force=force)
+        write_clips(clips, folder, force)
         lines = [json.dumps(clip.as_json()) + "\n" for clip in clips]
         (folder / "clips.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def _print(rows: Sequence[SystemRow], metrics: Sequence[str], markdown: bool, as_json: bool) -> None:
+def write_clips(clips: Sequence[NoisyClip], folder: Path, force: bool) -> None:
+    """Write a set into the folders `clean` and `noisy`."""
+    from vivavoce.audio import write_wav
+
+    for name in ("clean", "noisy"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for clip in clips:
+        write_wav(folder / "clean" / f"{clip.id}.wav", clip.clean, clip.sample_rate, force=force)
+        write_wav(folder / "noisy" / f"{clip.id}.wav", clip.noisy, clip.sample_rate, force=force)
+
+
+def _print(
+    rows: Sequence[SystemRow], metrics: Sequence[str], markdown: bool, as_json: bool, snr_db: float | None = None
+) -> None:
     from rich.console import Console
 
     from vivavoce.evaluation.enhancement_tables import footnotes, markdown_table, rich_table
 
     if as_json:
+        about = {} if snr_db is None else {"snr_db": snr_db}
         for row in rows:
-            print(json.dumps(row.as_json()))
-    elif markdown:
+            print(json.dumps(about | row.as_json()))
+        return
+    if snr_db is not None:
+        print(f"SNR {snr_db:g} dB", *([""] if markdown else []), sep="\n")
+    if markdown:
         print(markdown_table(rows, metrics), "", *footnotes(rows), sep="\n")
     else:
         console = Console(width=None if sys.stdout.isatty() else TABLE_WIDTH, highlight=False, markup=False)
@@ -145,30 +182,7 @@ def _print(rows: Sequence[SystemRow], metrics: Sequence[str], markdown: bool, as
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Progress]:
-    """Show how far each stage is, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
-        shown: dict[str, TaskID] = {}
-
-        def tell(stage: str, done: int, total: int) -> None:
-            if stage not in shown:
-                shown[stage] = bar.add_task(stage, total=total)
-            bar.update(shown[stage], completed=done, total=total)
-
-        yield tell
-
-
-@contextmanager
-def _work(folder: Path | None) -> Iterator[Path]:
-    """Give the work its folder, and tell what goes wrong in it, such as files that do not match, from wrong usage."""
-    try:
-        with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
-            yield Path(place)
-    except ValueError as error:
-        raise VivavoceError(str(error)) from error
+def place(folder: Path | None) -> Iterator[Path]:
+    """The folder of the outputs, or one for the time of the work."""
+    with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as path:
+        yield Path(path)

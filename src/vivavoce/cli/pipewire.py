@@ -25,13 +25,16 @@ NO_LIMIT_DB = 100.0  # of the plugin's control
 HIGHEST_THRESHOLD_PCT = 99.0
 
 AttenuationLimit = Annotated[
-    float, typer.Option("--attenuation-limit", metavar="DB", help="Take at most so much noise away, 0 to 100: all.")
+    float, typer.Option("--attenuation-limit", metavar="DB", help="Take away at most so much; 100 is no limit.")
 ]
 VadThreshold = Annotated[
     float,
     typer.Option("--vad-threshold", metavar="PCT", help="Mute below this probability of voice, 0 (never) to 99."),
 ]
-Plugin = Annotated[Path, typer.Option("--plugin", metavar="PATH", help="The LADSPA plugin, by default the package's.")]
+Plugin = Annotated[
+    Path,
+    typer.Option("--plugin", metavar="PATH", help="The LADSPA plugin, unless the package's.", show_default=False),
+]
 Stereo = Annotated[bool, typer.Option("--stereo", help="Two channels instead of one.")]
 
 app = typer.Typer(no_args_is_help=True, help="A microphone without noise for every program, through PipeWire.")

@@ -1,7 +1,7 @@
 """Sound files through the denoiser, block by block: same rate and channels out, aligned to the sample.
 
-Each channel has a stream of its own at 48 kHz. Other rates are resampled there and back by soxr, which adds no delay and
-keeps nine tenths of the band; the denoiser's own delay is taken off.
+Each channel has a stream of its own at 48 kHz. Other rates are resampled there and back by soxr, which adds no delay
+and keeps nine tenths of the band; the denoiser's own delay is taken off.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import numpy as np
 from vivavoce.audio import pcm16, read_audio, resample
 from vivavoce.errors import AudioFileError
 from vivavoce.evaluation.metrics import METRIC_SAMPLE_RATE
-from vivavoce.training.manifest import MISSING, CorpusFiles, read_manifest
+from vivavoce.training.manifest import CorpusFiles, corpus_entries
 
 PIECE_S = 10.0
 SOUND_SUFFIXES = (".aac", ".aiff", ".au", ".flac", ".m4a", ".mka", ".mp3", ".mp4", ".ogg", ".opus", ".wav", ".webm")
@@ -63,11 +63,9 @@ def clips_of_corpus(directory: str | Path, name: str, piece_s: float = PIECE_S) 
     """
     if piece_s <= 0:
         raise ValueError(f"piece_s must be above 0, got {piece_s}")
-    files, manifest = CorpusFiles(directory, name), Path(directory, f"{name}.jsonl")
-    if not manifest.is_file():
-        raise AudioFileError(manifest, MISSING)
+    files = CorpusFiles(directory, name)
     speakers: dict[str, list[str]] = {}
-    for entry in read_manifest(manifest):
+    for entry in corpus_entries(directory, name):
         speakers.setdefault(entry.speaker or name, []).append(entry.file)
     return [
         Clip(f"{speaker}/{number:03d}", piece)
@@ -123,7 +121,8 @@ def _pieces(files: Iterable[tuple[np.ndarray, int]], piece_s: float) -> Iterator
     length = round(piece_s * METRIC_SAMPLE_RATE)
     rest = np.zeros(0, np.float32)
     for channels, sample_rate in files:
-        rest = np.concatenate([rest, resample(channels.mean(axis=0, dtype=np.float32), sample_rate, METRIC_SAMPLE_RATE)])
+        mono = channels.mean(axis=0, dtype=np.float32)
+        rest = np.concatenate([rest, resample(mono, sample_rate, METRIC_SAMPLE_RATE)])
         while len(rest) >= length:
             yield rest[:length].copy()
             rest = rest[length:]

@@ -1,7 +1,7 @@
 """The page of a denoised file: hear both, and see the band gains, the pitch track and the voice probability.
 
-It is laid out by the template of the page of a call. Files of several channels are shown as their mean: sound and gains;
-pitch and voice are those of the channel that is most surely voice.
+It is laid out by the template of the page of a call. Files of several channels are shown as their mean: sound and
+gains; pitch and voice are those of the channel that is most surely voice.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def _build(
 
 
 def _pictures(trace: DenoiseTrace, done: DenoisedFile, columns: int) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """The pages's entries of the pictures, and the pictures as PNG."""
+    """The page's entries of the pictures, and the pictures as PNG."""
     colours = colour_map()
     bands = ErbBands()
     gains = trace.frames[:, 3:]
@@ -223,9 +223,9 @@ def _pictures(trace: DenoiseTrace, done: DenoisedFile, columns: int) -> Iterator
     levels = levels_of(power, float(power.max()))
     draw_pitch(levels, trace.frames)
     inks = np.array([_PITCH_INK, _FAINT_INK], np.uint8)
-    labels = [[1 - hz / (PITCH_RATE / 2), str(hz)] for hz in range(0, PITCH_RATE // 2 + 1, 200)]
+    labels = [[1 - hz / (PITCH_RATE / 2), f"{hz / 1000:g}"] for hz in range(0, PITCH_RATE // 2 + 1, 200)]
     note = "the track, drawn over the noisy sound; faint where it is unsure"
-    yield _entry("pitch", "Pitch", note, labels, "Hz", 190), encode_png(levels, np.concatenate([colours, inks]))
+    yield _entry("pitch", "Pitch", note, labels, "kHz", 190), encode_png(levels, np.concatenate([colours, inks]))
 
     picture = voice_picture(trace.frames[:, 2], min(columns, len(trace.frames)))
     palette = np.concatenate([colours, np.array([_PAPER_INK, _VOICE_INK], np.uint8)])
@@ -262,9 +262,7 @@ def _headline(done: DenoisedFile) -> str:
     )
 
 
-def _table(
-    trace: DenoiseTrace, done: DenoisedFile, scores: Mapping[str, Mapping[str, float]]
-) -> list[dict[str, Any]]:
+def _table(trace: DenoiseTrace, done: DenoisedFile, scores: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
     """Groups of rows as the template wants them, with a text for each track."""
     quality = []
     for name in dict.fromkeys(name for track in TRACKS for name in scores.get(track, {})):
@@ -274,18 +272,17 @@ def _table(
             row["better"] = int(values[1] > values[0])
         quality.append(row)
     voiced = trace.frames[:, 2] > 0.5
-    levels = [
-        {"name": name, "values": [_number(_level(each, done.seconds, where), "{:.1f} dB") for each in _sounds(trace, done)]}
-        for name, where in (("All of it", None), ("With voice", voiced), ("Without", ~voiced))
-    ]
+    levels = []
+    for name, where in (("All of it", None), ("With voice", voiced), ("Without", ~voiced)):
+        values = [_level(samples, rate, where) for _, samples, rate in _sounds(trace, done)]
+        levels.append({"name": name, "values": [_number(value, "{:.1f} dB") for value in values]})
     cost = [{"name": "CPU", "hint": "of one core", "values": ["", f"{100 * done.cpu_seconds_per_second:.2f} %"]}]
     groups = [("Quality", quality), ("Mean level, full scale is 0 dB", levels), ("Cost", cost)]
     return [{"title": title, "rows": rows} for title, rows in groups if rows]
 
 
-def _level(sound: tuple[str, np.ndarray, int], seconds: float, where: NDArray[np.bool_] | None) -> float:
+def _level(samples: NDArray[np.float32], rate: int, where: NDArray[np.bool_] | None) -> float:
     """Mean level in dB of some frames of a track, NaN where there are none."""
-    _, samples, rate = sound
     if where is not None:
         frame = (np.arange(len(samples)) / (rate * FRAME_S)).astype(np.intp)
         samples = samples[where[np.minimum(frame, len(where) - 1)]]

@@ -1,7 +1,8 @@
 """Speech plus noise at an SNR that pauses do not change.
 
 The SNR is the active level of the speech (ITU-T P.56, Objective measurement of active speech level) over the mean level
-of the noise; speech is levelled to -26 dBFS, as listening tests have it (ITU-T P.800).
+of the noise; speech is levelled to -26 dBFS, as listening tests have it (ITU-T P.800). Published SNRs need the level of
+the standard; training mixes by a faster one (`training/level.py`).
 """
 
 from __future__ import annotations

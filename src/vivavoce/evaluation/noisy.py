@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from vivavoce.audio import resample
-from vivavoce.errors import AudioFileError
 from vivavoce.evaluation.mixing import FRAME_S, active_level_db, frame_powers, level_db, mix
-from vivavoce.training.manifest import CorpusFiles, ManifestEntry, read_manifest
+from vivavoce.training.manifest import CorpusFiles, ManifestEntry, corpus_entries
 
 BABBLE = "babble"
 BABBLE_EVERY = 5
@@ -235,11 +234,9 @@ def _by_talker(data_dir: str | Path, corpora: Sequence[tuple[str, str]]) -> dict
 
 def _sounds(data_dir: str | Path, name: str, split: str) -> list[_Sound]:
     """List the recordings of one split of a corpus, in the order of its manifest."""
-    manifest = Path(data_dir, f"{name}.jsonl")
-    if not manifest.is_file():
-        raise AudioFileError(manifest, "is missing; --data or VIVAVOCE_DATA names the folder that holds the corpora")
+    entries = corpus_entries(data_dir, name)
     files = CorpusFiles(data_dir, name)
-    return [_Sound(files, entry) for entry in read_manifest(manifest) if entry.split == split]
+    return [_Sound(files, entry) for entry in entries if entry.split == split]
 
 
 def _speech(data_dir: str | Path, corpora: Sequence[tuple[str, str]], sample_rate: int) -> list[tuple[str, np.ndarray]]:

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from vivavoce.audio import pcm16, resample
-from vivavoce.errors import AudioFileError
 from vivavoce.training.level import active_power, clip_snr_db, level_db
-from vivavoce.training.manifest import MISSING, CorpusFiles, ManifestEntry, read_manifest
+from vivavoce.training.manifest import CorpusFiles, ManifestEntry, corpus_entries
 from vivavoce.training.store import SampleStore, key_of, open_store
 
 SAMPLE_RATE = 48_000
@@ -100,19 +99,6 @@ def load_corpus(
     if not clips:
         raise ValueError(f"no clip of {', '.join(names) or 'no corpus'} is in the split {split!r}")
     return clips
-
-
-def corpus_entries(data_dir: str | Path, name: str) -> list[ManifestEntry]:
-    """The manifest of a corpus.
-
-    Raises:
-        AudioFileError: It is missing.
-        ValueError: It is none; the message names the file and the line.
-    """
-    path = Path(data_dir, f"{name}.jsonl")
-    if not path.is_file():
-        raise AudioFileError(path, MISSING)
-    return read_manifest(path)
 
 
 def _clips(data_dir: Path, name: str, split: str, cache_dir: Path) -> list[Clip]:

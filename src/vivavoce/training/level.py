@@ -1,7 +1,8 @@
 """How loud something is while it sounds: levels that pauses do not lower.
 
 Plainer than ITU-T P.56, which needs an envelope and a hangover: here a frame is active when it is within 30 dB of the
-loudest one, which for speech at 48 kHz agrees with P.56 to a fraction of a decibel and costs one pass.
+loudest one, which for speech at 48 kHz agrees with P.56 to a fraction of a decibel and costs one pass. Mixtures are
+levelled by it, thousands of them a minute; test sets by P.56 itself (`evaluation/mixing.py`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import numpy as np
 
 from vivavoce.errors import AudioFileError
 
-MISSING = "is missing; --data or VIVAVOCE_DATA names the folder that holds the corpora"
+_MISSING = "is missing; --data or VIVAVOCE_DATA names the folder that holds the corpora"
 _LINE_LIMIT = 1_000_000  # bytes; a manifest line is a few hundred, and nothing longer is ever held
 
 
@@ -60,6 +60,19 @@ def read_manifest(path: str | Path) -> list[ManifestEntry]:
     return entries
 
 
+def corpus_entries(data_dir: str | Path, name: str) -> list[ManifestEntry]:
+    """The manifest of a corpus.
+
+    Raises:
+        AudioFileError: It is missing.
+        ValueError: It is none; the message names the file and the line.
+    """
+    path = Path(data_dir, f"{name}.jsonl")
+    if not path.is_file():
+        raise AudioFileError(path, _MISSING)
+    return read_manifest(path)
+
+
 class CorpusFiles:
     """The sound files of a corpus, in its tar or unpacked.
 
@@ -77,7 +90,7 @@ class CorpusFiles:
         if self._folder.is_dir():
             return
         if not self._tar.is_file():
-            raise AudioFileError(self._tar, MISSING)
+            raise AudioFileError(self._tar, _MISSING)
         try:
             with tarfile.open(self._tar) as archive:
                 self._members = {member.name.removeprefix("./"): member for member in archive if member.isfile()}

@@ -19,8 +19,8 @@ import numpy as np
 
 from vivavoce.audio import resample
 from vivavoce.errors import MissingExtraError
-from vivavoce.training.corpus import SAMPLE_RATE, corpus_entries
-from vivavoce.training.manifest import CorpusFiles
+from vivavoce.training.corpus import SAMPLE_RATE
+from vivavoce.training.manifest import CorpusFiles, corpus_entries
 from vivavoce.training.store import SampleStore, key_of, open_store
 
 RIR_CORPUS = "rir"
