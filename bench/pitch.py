@@ -24,11 +24,12 @@ from pathlib import Path
 import librosa
 import numpy as np
 
+from vivavoce._core import percepnet_analyse
 from vivavoce.audio import resample
 from vivavoce.evaluation.mixing import mix
 from vivavoce.evaluation.noisy import BABBLE, SNRS_DB, NoisyClip, build_noisy_set
 from vivavoce.evaluation.statistics import Interval, mean_interval
-from vivavoce.signal.pitch import HOP, SAMPLE_RATE, track_pitch
+from vivavoce.signal.pitch import HOP, SAMPLE_RATE
 
 GROSS_ERROR = 0.2
 AUDIBLE_DB = -35.0  # below the loudest frame
@@ -95,17 +96,23 @@ def measure(references: Sequence[Reference], snr_db: float, lookahead: int) -> d
     for each in references:
         clip = each.clip
         clean, noisy = mix(clip.clean, clip.noise, clip.sample_rate, min(snr_db, 100.0))
-        track = track_pitch(resample(noisy, clip.sample_rate, SAMPLE_RATE), each.frames, lookahead)
-        own = track_pitch(resample(clean, clip.sample_rate, SAMPLE_RATE), each.frames, lookahead)
-        gross_pyin.append(_gross(track.periods, SAMPLE_RATE / each.hz, each.voiced))
-        gross_own.append(_gross(track.periods, own.periods, each.voiced))
-        voiced.append(track.correlations[each.voiced])
-        unvoiced.append(track.correlations[each.unvoiced])
+        periods, correlations = _track(resample(noisy, clip.sample_rate, SAMPLE_RATE), each.frames, lookahead)
+        own, _ = _track(resample(clean, clip.sample_rate, SAMPLE_RATE), each.frames, lookahead)
+        gross_pyin.append(_gross(periods, SAMPLE_RATE / each.hz, each.voiced))
+        gross_own.append(_gross(periods, own, each.voiced))
+        voiced.append(correlations[each.voiced])
+        unvoiced.append(correlations[each.unvoiced])
     return {
         "gross_error": _json(mean_interval(gross_pyin)),
         "gross_error_to_own": _json(mean_interval(gross_own)),
         "voicing_error": round(equal_error_rate(np.concatenate(voiced), np.concatenate(unvoiced)), 4),
     }
+
+
+def _track(samples: np.ndarray, frames: int, lookahead: int) -> tuple[np.ndarray, np.ndarray]:
+    """Periods and their correlations as the core has them, shape (frames,) each."""
+    features, periods = percepnet_analyse(samples.astype(np.float32), frames + lookahead, lookahead)
+    return periods[:frames], features[lookahead:, -1]
 
 
 def _gross(periods: np.ndarray, wanted: np.ndarray, voiced: np.ndarray) -> float:

@@ -20,8 +20,8 @@ Channel::Channel(const vv_model* model, int sample_rate, int index, int count)
   outward_.reset(vv_resampler_create(inner_rate, sample_rate, 0));
   if (denoiser_ == nullptr || outward_ == nullptr) return;
 
-  // A sample of the host lasts `outer` ticks of the resamplers, one of the model `inner`. What the delays lack to a whole
-  // number of the host's samples is added to the first.
+  // A sample of the host lasts `outer` ticks of the resamplers, one of the model `inner`. What the delays lack to a
+  // whole number of the host's samples is added to the first.
   const int common = std::gcd(sample_rate, inner_rate);
   const int outer = inner_rate / common;
   const int inner = sample_rate / common;
@@ -33,7 +33,7 @@ Channel::Channel(const vv_model* model, int sample_rate, int index, int count)
   lead_ = RoundedUp((kFrame + last_wait) * inner, outer);
   delay_ = whole + lead_;
 
-  // Rounding at either resampler can bring samples forward by one, on the way out also by one of 48 kHz.
+  // Both resamplers round up, so that what is ready is ahead by a sample of 48 kHz and one of the host at most.
   waiting_capacity_ = kFrame + last_wait + vv_resampler_output_count(inward_.get(), kMaxCount);
   ready_capacity_ = lead_ + kMaxCount + RoundedUp(inner, outer) + 1;
   waiting_.reset(new (std::nothrow) float[static_cast<size_t>(waiting_capacity_)]);

@@ -1,8 +1,8 @@
 // One channel of the plugin: a denoiser behind any sample rate and any block size, at a constant delay.
 //
-// What vivavoce.streaming.Reblocked is for Python, with one difference: the delay of re-blocking is a whole frame instead
-// of the least that serves, so that all of it together is 40 ms at 48 kHz, and a little more where there are channels
-// beside it, which take turns.
+// What vivavoce.streaming.Reblocked is for Python, with one difference: the delay of re-blocking is a whole frame
+// instead of the least that serves, so that all of it together is 40 ms at 48 kHz, and a little more where there are
+// channels beside it, which take turns.
 #pragma once
 
 #include <memory>
@@ -39,8 +39,8 @@ class Channel {
   void Give(float* out, int count);
 
  private:
-  /// 1 ms, at 48 kHz. A channel works on a frame so much later than the channel before it, for not all of them shall work
-  /// in the same run() where blocks are small: those of 32 samples last 0.67 ms.
+  /// 1 ms, at 48 kHz. A channel works on a frame so much later than the channel before it, for not all of them shall
+  /// work in the same run() where blocks are small: those of 32 samples last 0.67 ms.
   static constexpr int kTurn = 48;
 
   struct Destroy {

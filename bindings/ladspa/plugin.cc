@@ -1,5 +1,5 @@
-// vivavoce as a LADSPA plugin, for PipeWire's filter chains, Audacity, FFmpeg and other hosts: noise out of one channel,
-// or out of two that share a model and nothing else.
+// vivavoce as a LADSPA plugin, for PipeWire's filter chains, Audacity, FFmpeg and other hosts: noise out of one
+// channel, or out of two that share a model and nothing else.
 //
 // Everything that is slow, allocates or can fail happens in instantiate and activate.
 #include <algorithm>
@@ -140,8 +140,8 @@ constexpr const char* kStereoNames[] = {"Input Left", "Input Right", "Output Lef
 constexpr ladspa::PortRangeHint kStereoRanges[] = {kAnySample,  kAnySample,      kAnySample,   kAnySample,
                                                    kLimitRange, kThresholdRange, kLatencyRange};
 
-// No registered numbers: "vv" in ASCII and a counter, below 0x1000000 as hosts expect, and beyond 1000, as numbers up to
-// there are for plugins that nobody else has.
+// No registered numbers: "vv" in ASCII and a counter, below 0x1000000 as hosts expect, and beyond 1000, as numbers up
+// to there are for plugins that nobody else has.
 constexpr unsigned long kMonoId = 0x767601;
 constexpr unsigned long kStereoId = 0x767602;
 

@@ -7,8 +7,8 @@ namespace vivavoce_ladspa {
 
 /// The gate of one channel, for frames and probabilities as vv_denoiser_process returns them.
 ///
-/// A probability is that of two frames: the one that is returned and the next, which the look-ahead has seen. So the gate
-/// opens a frame before a word begins, and the fade of one frame is over when it does.
+/// A probability is that of two frames: the one that is returned and the next, which the look-ahead has seen. So the
+/// gate opens a frame before a word begins, and the fade of one frame is over when it does.
 class VoiceGate {
  public:
   void Reset() { *this = VoiceGate(); }

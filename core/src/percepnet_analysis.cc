@@ -19,7 +19,7 @@ constexpr float kDbPerUnit = 20.f;
 constexpr double kLevelAttack = 0.1;     // a frame: 100 ms
 constexpr double kLevelDecayDb = 0.01;   // a frame: 1 dB/s
 constexpr double kMinLevelDb = -55.;     // digital silence and what is near it is not raised to the level of speech
-constexpr float kMinFeature = -5.f;
+constexpr float kMinFeature = -3.f;
 constexpr float kDbPerNeper = 4.34294482f;  // 10 / ln 10
 constexpr float kPerLn2 = 1.44269504f;
 

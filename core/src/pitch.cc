@@ -16,6 +16,7 @@ constexpr int kLowpassHalfTurns = 12;  // samples of half a period of the cutoff
 constexpr int kFineWindow = 1440;
 constexpr int kFineRadius = 4;
 constexpr int kCandidates = 2 * kFineRadius + 1;
+constexpr float kSecondPeriodShare = 0.3f;
 constexpr float kLongLagCost = 0.01f;  // per octave
 constexpr float kJumpCost = 2.f;       // per octave and frame
 constexpr float kMaxJumpCost = 0.8f;
@@ -30,13 +31,14 @@ double Lowpass(int n) {
   return sinc * (0.5 + 0.5 * SinCosOfTurns(0.5 * n / (kLowpassDelay + 1)).cos);
 }
 
-/// sums[i] = sum over `count` samples n of fixed[n] * moving[n - i], for kCount values of i. `count` is whole vectors.
-template <int kCount>
+/// sums[i] = sum over `count` samples n of fixed[n] * moving[n - kStep i], for kCount values of i. `count` is whole
+/// vectors.
+template <int kCount, int kStep = 1>
 inline void Correlate(const float* fixed, const float* moving, int count, float* sums) {
   F32x4 sum[kCount] = {};
   for (int n = 0; n < count; n += kLanes) {
     const F32x4 x = Load<F32x4>(fixed + n);
-    for (int i = 0; i < kCount; ++i) sum[i] += x * Load<F32x4>(moving + n - i);
+    for (int i = 0; i < kCount; ++i) sum[i] += x * Load<F32x4>(moving + n - kStep * i);
   }
   for (int i = 0; i < kCount; ++i) sums[i] = Sum(sum[i]);
 }
@@ -71,7 +73,7 @@ PitchTracker::PitchTracker(int lookahead)
 int PitchTracker::LateEnd(int lag) const { return std::min((lag + kCoarseWindow) / 2, available_); }
 
 void PitchTracker::Listen(const float* end, State* state) const {
-  constexpr int kKept = kCoarseWindow + kMaxLag - kCoarseHop;
+  constexpr int kKept = kCoarse - kCoarseHop;
   std::memmove(state->coarse, state->coarse + kCoarseHop, kKept * sizeof(float));
   const float* from = end - kHop - (kTaps - kDecimation);
   for (int i = 0; i < kCoarseHop; ++i, from += kDecimation) {
@@ -83,45 +85,50 @@ void PitchTracker::Listen(const float* end, State* state) const {
     }
     state->coarse[kKept + i] = Sum(even + odd);
   }
-  AddBlock(state);
+  AddBlock<1>(state);
+  AddBlock<2>(state);
 }
 
+template <int kPeriod>
 void PitchTracker::AddBlock(State* state) const {
-  std::memmove(state->products[0], state->products[1], sizeof state->products - sizeof state->products[0]);
-  float* sums = state->products[kBlocks - 1];
-  const float* const newest = state->coarse + kCoarseWindow + kMaxLag - kCoarseHop - available_;
+  auto& products = state->products[kPeriod - 1];
+  std::memmove(products[0], products[1], sizeof products - sizeof products[0]);
+  float* sums = products[kBlocks - 1];
+  const float* const newest = state->coarse + kCoarse - kCoarseHop - available_;
   for (int lag = kMinLag; lag <= kMaxLag;) {
-    const float* const late = newest + LateEnd(lag);
-    const float* const early = late - lag;
+    const int end = LateEnd(kPeriod * lag);
+    const float* const late = newest + end;
+    const float* const early = late - kPeriod * lag;
     // As many lags as have the later window in common, up to four at a time.
     int count = 1;
-    while (count < kLanes && lag + count <= kMaxLag && LateEnd(lag + count) == LateEnd(lag)) ++count;
+    while (count < kLanes && lag + count <= kMaxLag && LateEnd(kPeriod * (lag + count)) == end) ++count;
     if (count == kLanes) {
-      Correlate<kLanes>(late, early, kCoarseHop, sums);
+      Correlate<kLanes, kPeriod>(late, early, kCoarseHop, sums);
     } else {
       count = std::min(count, 2);
-      count == 2 ? Correlate<2>(late, early, kCoarseHop, sums) : Correlate<1>(late, early, kCoarseHop, sums);
+      count == 2 ? Correlate<2, kPeriod>(late, early, kCoarseHop, sums)
+                 : Correlate<1, kPeriod>(late, early, kCoarseHop, sums);
     }
     sums += count;
     lag += count;
   }
 }
 
-void PitchTracker::Score(const State& state, float* scores) const {
-  constexpr int kCoarse = kCoarseWindow + kMaxLag;
+/// Normalised correlation over so many periods of each lag.
+void PitchTracker::Score(const State& state, int periods, float* scores) const {
   double energy[kCoarse + 1];  // of all samples before
   energy[0] = 0.;
   for (int i = 0; i < kCoarse; ++i) energy[i + 1] = energy[i] + double{state.coarse[i]} * state.coarse[i];
   float early[kPaddedLags], late[kPaddedLags];
   for (int i = 0; i < kLags; ++i) {
-    const int lag = kMinLag + i;
+    const int lag = periods * (kMinLag + i);
     const double* const end = energy + kCoarse - available_ + LateEnd(lag);
     late[i] = static_cast<float>(end[0] - end[-kCoarseWindow]) + kEnergyFloor;
     early[i] = static_cast<float>(end[-lag] - end[-lag - kCoarseWindow]) + kEnergyFloor;
   }
   std::fill(early + kLags, early + kPaddedLags, 1.f);
   std::fill(late + kLags, late + kPaddedLags, 1.f);
-  const auto& p = state.products;
+  const auto& p = state.products[periods - 1];
   for (int i = 0; i < kPaddedLags; ++i) {
     const float product = p[0][i] + p[1][i] + p[2][i] + p[3][i] + p[4][i];
     scores[i] = product / std::sqrt(early[i] * late[i]);
@@ -150,10 +157,12 @@ int PitchTracker::FollowPath(const float* scores, float* path) const {
 }
 
 Pitch PitchTracker::Track(const float* end, State* state) const {
-  float scores[kPaddedLags];
-  Score(*state, scores);
-  const int best = FollowPath(scores, state->path);
-  return {Refine(end, (kMinLag + best) * kDecimation), scores[best]};
+  float first[kPaddedLags], second[kPaddedLags];
+  Score(*state, 1, first);
+  Score(*state, 2, second);
+  for (int i = 0; i < kPaddedLags; ++i) second[i] = first[i] + kSecondPeriodShare * (second[i] - first[i]);
+  const int best = FollowPath(second, state->path);
+  return {Refine(end, (kMinLag + best) * kDecimation), first[best]};
 }
 
 /// The period about a coarse one that correlates best.

@@ -2,7 +2,8 @@
 // 50 ms, tracked by dynamic programming, refined at 48 kHz.
 //
 // The window of correlation moves by a fifth of its length from frame to frame, for each lag at a place of its own that
-// never changes. So the products are summed in blocks of 10 ms, and a frame calculates one new block for each lag.
+// never changes. So the products are summed in blocks of 10 ms, and a frame calculates one new block for each lag; the
+// same for two periods.
 #pragma once
 
 namespace vivavoce {
@@ -29,15 +30,18 @@ class PitchTracker {
   static constexpr int kMaxLag = kMaxPeriod / kDecimation;
   static constexpr int kLags = kMaxLag - kMinLag + 1;
   static constexpr int kPaddedLags = 180;
+  static constexpr int kPeriods = 2;
+  static constexpr int kCoarse = kCoarseWindow + kPeriods * kMaxLag;
 
   /// Samples before the newest that Listen and Track read.
   static constexpr int kReach = 4 * kHop + 2 * kMaxPeriod;
 
   /// Without pointers; all zeros is silence.
   struct State {
-    float coarse[kCoarseWindow + kMaxLag];  // 12 kHz, the newest last
-    float products[kBlocks][kPaddedLags];   // of coarse samples one lag apart, summed over blocks, the newest last
-    float path[kPaddedLags];                // score of the best track to each lag, less that of the best
+    float coarse[kCoarse];  // 12 kHz, the newest last
+    /// Of coarse samples one lag apart, and two: summed over blocks, the newest last.
+    float products[kPeriods][kBlocks][kPaddedLags];
+    float path[kPaddedLags];  // score of the best track to each lag, less that of the best
   };
 
   /// `lookahead` is in frames, 0 to kMaxLookahead.
@@ -53,8 +57,9 @@ class PitchTracker {
   static constexpr int kTaps = 100;  // 97, and zeros
 
   int LateEnd(int lag) const;
+  template <int kPeriod>
   void AddBlock(State* state) const;
-  void Score(const State& state, float* scores) const;
+  void Score(const State& state, int periods, float* scores) const;
   int FollowPath(const float* scores, float* path) const;
   int Refine(const float* end, int coarse) const;
 

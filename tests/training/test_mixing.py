@@ -10,7 +10,8 @@ from vivavoce.training.sources import BABBLE_TALKERS, NoiseSources, Talkers
 from vivavoce.training.store import open_store
 
 ITEMS = range(24)
-PLAIN = MixConfig(seconds=1.5, room=0, low_pass=0, clipped=0, muted=0, clean=0, noise_only=0, noise_first=0)
+WITHOUT = {"room": 0, "low_pass": 0, "clipped": 0, "muted": 0, "other_rate": 0, "coloured": 0, "floor": 0}
+PLAIN = MixConfig(seconds=1.5, clean=0, noise_only=0, noise_first=0, **WITHOUT)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 //
 //   VIVAVOCE_MODEL=MODEL.vvm bench_run PLUGIN.so [SECONDS]
 //
-// "flat out": one run() after the other. "paced": with a sleep of a block between them. "cold": paced, and all caches are
-// filled with other things before each frame.
+// "flat out": one run() after the other. "paced": with a sleep of a block between them. "cold": paced, and all caches
+// are filled with other things before each frame.
 #include <time.h>
 
 #include <algorithm>

@@ -28,7 +28,7 @@ DB_PER_UNIT = 20.0
 LEVEL_ATTACK = 0.1  # a frame: 100 ms
 LEVEL_DECAY_DB = 0.01  # a frame: 1 dB/s
 MIN_LEVEL_DB = -55.0  # digital silence and what is near it is not raised to the level of speech
-MIN_FEATURE = -5.0
+MIN_FEATURE = -3.0  # what is 60 dB below the level is silence, whatever dither or a resampler left of it
 
 ERB_BANDS = ErbBands()
 

@@ -20,10 +20,12 @@ import numpy as np
 from vivavoce.training.corpus import SAMPLE_RATE, Clip
 from vivavoce.training.level import active_power, level_db
 from vivavoce.training.rooms import Room
-from vivavoce.training.sources import NoiseSources, Talkers
-from vivavoce.training.spectrum import draw_tilt, fast_length, low_pass_response, tilt_response
+from vivavoce.training.sources import SPEECH_RATES, NoiseSources, Talkers
+from vivavoce.training.spectrum import draw_colour, draw_tilt, fast_length, low_pass_response, tilt_response
+from vivavoce.training.speed import draw_rate
 
 PEAK = 0.98  # no item is louder, so that nothing clips but what is meant to
+COLOUR_RANGE_DB = 10.0  # of a recorded noise, both ways
 _FILTER_TAIL = 4096  # samples: what a tilt or a low-pass leaves behind
 
 Kind = Literal["mixed", "noise first", "clean", "noise only"]
@@ -48,6 +50,10 @@ class MixConfig:
         babble: Probability that a noise is of many talkers.
         synthetic: Probability that it is made.
         two_noises: Probability of a second noise.
+        other_rate: Probability that speech is played faster or slower.
+        coloured: Probability that the noise passes a smooth random response.
+        floor: Probability that faint white noise fills all bands, as converters and dither do.
+        floor_db: Its level in dBFS, from and to.
         room: Probability that the talker is in a room.
         noise_room: Probability that the noise is in the room too.
         low_pass: Probability that everything is low-passed.
@@ -80,8 +86,12 @@ class MixConfig:
     core_share: float = 0.85
     babble: float = 0.12
     synthetic: float = 0.13
-    two_noises: float = 0.3
-    room: float = 0.5
+    two_noises: float = 0.4
+    other_rate: float = 0.6
+    coloured: float = 0.5
+    floor: float = 0.4
+    floor_db: tuple[float, float] = (-130.0, -90.0)
+    room: float = 0.35
     noise_room: float = 0.5
     low_pass: float = 0.4
     cutoffs_hz: tuple[int, ...] = (4_000, 8_000, 12_000, 16_000, 20_000)
@@ -178,6 +188,10 @@ class Mixer:
         noisy, clean = parts.speech + parts.noise, parts.clean
         if np.isfinite(parts.clip_at):
             noisy = np.clip(noisy, -parts.clip_at, parts.clip_at)
+        random = np.random.default_rng([self.seed, index, 1])
+        if _chance(random, self.config.floor):
+            floor = np.float32(10 ** (random.uniform(*self.config.floor_db) / 20))
+            noisy += floor * random.standard_normal(self.samples, np.float32)
         noisy[parts.muted] = 0
         clean[parts.muted] = 0
         return Mixture(noisy, clean, parts.bandwidth_hz, parts.kind, parts.snr_db, parts.level_db)
@@ -196,8 +210,10 @@ class Mixer:
         bandwidth_hz, speaker = cutoff_hz, ""
         if kind != "noise only":
             clips = self._talkers.draw(random)
-            dry = self._dry(random, kind, clips)
-            bandwidth_hz, speaker = min(cutoff_hz, *(clip.bandwidth_hz for clip in clips)), clips[0].speaker
+            rate = draw_rate(random, *SPEECH_RATES) if _chance(random, config.other_rate) else 1.0
+            dry = self._dry(random, kind, clips, rate)
+            recorded_hz = min(int(rate * clip.bandwidth_hz) for clip in clips)
+            bandwidth_hz, speaker = min(cutoff_hz, recorded_hz), clips[0].speaker
             speech, clean = self._in_room(dry, draw_tilt(random), room, cutoff_hz)
         if kind != "clean":
             narrow = _chance(random, config.narrow_noise)
@@ -222,11 +238,11 @@ class Mixer:
             at -= probability
         return "mixed"
 
-    def _dry(self, random: np.random.Generator, kind: Kind, clips: Sequence[Clip]) -> np.ndarray:
+    def _dry(self, random: np.random.Generator, kind: Kind, clips: Sequence[Clip], rate: float) -> np.ndarray:
         """Speech as recorded, after silence where noise comes first; shape (samples,)."""
         lead = round(random.uniform(*self.config.noise_first_s) * SAMPLE_RATE) if kind == "noise first" else 0
         lead = min(lead, self.samples // 2)  # a short item still has speech
-        return np.pad(self._talkers.talk(random, clips, self.samples - lead), (lead, 0))
+        return np.pad(self._talkers.talk(random, clips, self.samples - lead, rate), (lead, 0))
 
     def _in_room(
         self, dry: np.ndarray, tilt: np.ndarray, room: Room | None, cutoff_hz: int
@@ -255,6 +271,8 @@ class Mixer:
         if _chance(random, self.config.two_noises):
             noise += self._noises.draw(random, size, speaker) * np.float32(10 ** (random.uniform(-10, 0) / 20))
         spectrum = np.fft.rfft(noise) * tilt_response(draw_tilt(random), size)
+        if _chance(random, self.config.coloured):
+            spectrum *= draw_colour(random, size, COLOUR_RANGE_DB)
         if cutoff_hz < SAMPLE_RATE // 2:
             spectrum *= low_pass_response(cutoff_hz, size)
         if room and _chance(random, self.config.noise_room):

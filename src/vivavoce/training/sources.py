@@ -8,6 +8,7 @@ import numpy as np
 
 from vivavoce.training.corpus import SAMPLE_RATE, Clip
 from vivavoce.training.level import active_power
+from vivavoce.training.speed import draw_rate, play, samples_for
 from vivavoce.training.synthetic import synthetic_noise
 
 PAUSE_S = (0.1, 1.5)
@@ -17,6 +18,9 @@ BABBLE_TALKERS = (4, 20)  # fewer are competing talkers, and a denoiser cannot k
 BABBLE_VARIATION_DB = 6.0
 # A noise that comes and goes: by so much both ways, in steps of about that long.
 SWELL_PROBABILITY, SWELL_DB, SWELL_S = 0.3, 10.0, 1.0
+# A corpus has few noises: played at other rates and backwards, they are more.
+NOISE_RATES, BACKWARDS_PROBABILITY = (0.6, 1.6), 0.3
+SPEECH_RATES = (0.88, 1.14)
 _FADE = SAMPLE_RATE // 200  # 5 ms: where speech is cut or joined
 _CROSSFADE = SAMPLE_RATE // 33  # 30 ms: where noise is
 _SHORTEST = SAMPLE_RATE // 2  # of the speech in the clip that an item begins with
@@ -52,8 +56,14 @@ class Talkers:
         return speakers[int(random.integers(len(speakers)))]
 
     @staticmethod
-    def talk(random: np.random.Generator, clips: Sequence[Clip], samples: int) -> np.ndarray:
+    def talk(random: np.random.Generator, clips: Sequence[Clip], samples: int, rate: float = 1.0) -> np.ndarray:
         """Speech of one speaker: random clips with pauses between them, the first from somewhere inside of it.
+
+        Args:
+            random: Decides everything.
+            clips: Of the speaker.
+            samples: How many.
+            rate: Of playback.
 
         Returns:
             Shape (samples,), float32, at about the level of the recordings.
@@ -63,7 +73,8 @@ class Talkers:
         while at < samples:
             clip = clips[int(random.integers(len(clips)))]
             start = 0 if at else int(random.integers(max(1, len(clip) - _SHORTEST)))
-            piece = clip.read(start, samples - at) * _variation(random, VARIATION_DB)
+            piece = play(clip.read(start, samples_for(samples - at, rate)), rate, samples - at)
+            piece = piece * _variation(random, VARIATION_DB)
             _fade(piece, _FADE)
             speech[at : at + len(piece)] = piece
             at += len(piece) + round(random.uniform(*PAUSE_S) * SAMPLE_RATE)
@@ -85,6 +96,9 @@ class NoiseSources:
         for clip in noise:
             categories.setdefault(clip.category or f"{clip.corpus}/{clip.id}", []).append(clip)
         self._categories = list(categories.values())
+        # A kind of which there is little would be learned by heart if it came as often as the others.
+        lengths = np.array([sum(map(len, clips)) for clips in self._categories], float)
+        self._shares = np.cumsum(np.sqrt(lengths) / max(np.sqrt(lengths).sum(), 1.0))
         speakers: dict[str, list[Clip]] = {}
         for clip in speech:
             speakers.setdefault(_speaker(clip), []).append(clip)
@@ -102,14 +116,15 @@ class NoiseSources:
         Returns:
             Shape (samples,), float32; its active level is 0 dBFS.
         """
-        kind = random.random()
+        sort = random.random()
         others = [name for name in self._speakers if name != without]
-        if kind < self._babble and len(others) >= BABBLE_TALKERS[0]:
+        if sort < self._babble and len(others) >= BABBLE_TALKERS[0]:
             noise = self._talkers_at_once(random, others, samples)
-        elif kind < self._babble + self._synthetic or not self._categories:
+        elif sort < self._babble + self._synthetic or not self._categories:
             noise = synthetic_noise(random, samples)
         else:
-            noise = _recorded(random, self._categories[int(random.integers(len(self._categories)))], samples)
+            kind = min(int(np.searchsorted(self._shares, random.random())), len(self._categories) - 1)
+            noise = _recorded(random, self._categories[kind], samples)
         if random.random() < SWELL_PROBABILITY:
             noise *= _swell(random, samples)
         return noise * np.float32(1 / np.sqrt(max(active_power(noise), 1e-12)))
@@ -128,12 +143,14 @@ class NoiseSources:
 def _recorded(random: np.random.Generator, clips: Sequence[Clip], samples: int) -> np.ndarray:
     """Clips of one kind until the length is filled, each from its start or, where it is long, from anywhere."""
     noise = np.zeros(samples, np.float32)
+    rate, step = draw_rate(random, *NOISE_RATES), -1 if random.random() < BACKWARDS_PROBABILITY else 1
     at = 0
     while at < samples:
         clip = clips[int(random.integers(len(clips)))]
-        start = int(random.integers(max(1, len(clip) - (samples - at) + 1)))
-        piece = clip.read(start, samples - at)
-        piece *= np.float32(10 ** (-clip.level_db / 20)) * _variation(random, VARIATION_DB)
+        needed = samples_for(samples - at, rate)
+        start = int(random.integers(max(1, len(clip) - needed + 1)))
+        piece = play(clip.read(start, needed)[::step], rate, samples - at)
+        piece = piece * np.float32(10 ** (-clip.level_db / 20)) * _variation(random, VARIATION_DB)
         if len(piece) < samples:
             _fade(piece, _CROSSFADE)
         noise[at : at + len(piece)] += piece

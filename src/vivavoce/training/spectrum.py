@@ -8,6 +8,7 @@ import numpy as np
 
 SAMPLE_RATE = 48_000
 TILT_RANGE = 3 / 8  # of each coefficient: RNNoise's training has the same, about +-10 dB from end to end
+COLOUR_POINTS, COLOUR_LOWEST_HZ = 10, 40.0
 TRANSITION = 1 / 16  # of the cutoff: as steep as the resamplers through which band-limited sound comes
 
 
@@ -41,6 +42,14 @@ def tilt_response(coefficients: np.ndarray, samples: int) -> np.ndarray:
     once, twice = _delays(samples)
     b1, b2, a1, a2 = (np.float32(coefficient) for coefficient in coefficients)
     return (1 + b1 * once + b2 * twice) / (1 + a1 * once + a2 * twice)
+
+
+def draw_colour(random: np.random.Generator, samples: int, range_db: float) -> np.ndarray:
+    """A smooth random response over the logarithm of the frequency, on the bins of `samples`, even; float32."""
+    frequencies = np.arange(samples // 2 + 1, dtype=np.float32) * np.float32(SAMPLE_RATE / samples)
+    points = np.geomspace(COLOUR_LOWEST_HZ, SAMPLE_RATE / 2, COLOUR_POINTS)
+    gains = 10 ** (random.uniform(-range_db, range_db, COLOUR_POINTS) / 20)
+    return np.interp(frequencies, points, gains).astype(np.float32)
 
 
 def low_pass_response(cutoff_hz: float, samples: int) -> np.ndarray:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from vivavoce.training.spectrum import draw_colour
+
 SAMPLE_RATE = 48_000
 SLOPES = (0.0, 1.0, 2.0)  # power falls by f^-slope: white, pink, brown
 LOWEST_HZ = 20.0  # the slope stops there: below is no sound
-COLOUR_POINTS, COLOUR_RANGE_DB = 10, 20.0
+COLOUR_RANGE_DB = 20.0
 HUM_HZ = (50.0, 60.0, 100.0, 120.0)  # mains and its rectified double; a motor turns at any other rate
 MOTOR_HZ = (30.0, 400.0)
 HUM_PROBABILITY, COLOUR_PROBABILITY = 0.2, 0.4
@@ -29,19 +31,12 @@ def synthetic_noise(random: np.random.Generator, samples: int) -> np.ndarray:
     if kind < HUM_PROBABILITY:
         spectrum = _hum(random, spectrum)
     elif kind < HUM_PROBABILITY + COLOUR_PROBABILITY:
-        spectrum *= _colour(random, frequencies)
+        spectrum *= draw_colour(random, samples, COLOUR_RANGE_DB)
     else:
         slope = SLOPES[random.integers(len(SLOPES))]
         spectrum *= np.maximum(frequencies, np.float32(LOWEST_HZ)) ** np.float32(-slope / 2)
     spectrum[0] = 0
     return np.fft.irfft(spectrum, samples).astype(np.float32, copy=False)
-
-
-def _colour(random: np.random.Generator, frequencies: np.ndarray) -> np.ndarray:
-    """A smooth random response over the logarithm of the frequency, float32."""
-    points = np.geomspace(2 * LOWEST_HZ, SAMPLE_RATE / 2, COLOUR_POINTS)
-    gains = 10 ** (random.uniform(-COLOUR_RANGE_DB, COLOUR_RANGE_DB, COLOUR_POINTS) / 20)
-    return np.interp(frequencies, points, gains).astype(np.float32)
 
 
 def _hum(random: np.random.Generator, floor: np.ndarray) -> np.ndarray:
