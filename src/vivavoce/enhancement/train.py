@@ -163,7 +163,7 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
     def before_step(step: int) -> None:
         trainer.model.quantised = trainer.average.quantised = step >= quantise_from
 
-    def at_checkpoint(trainer: Trainer) -> None:
+    def at_checkpoint(trainer: Trainer[PercepNet]) -> None:
         export(trainer.average, run)
         validation_loss = _validate(trainer, validation, loss)
         print(f"step {trainer.step}: validation loss {validation_loss:.4f}", flush=True)
@@ -199,7 +199,7 @@ def metadata_of(run: PercepNetRun) -> dict[str, str]:
     return {"system": "percepnet", "name": run.name, "lookahead_frames": lookahead, "sample_rate": str(SAMPLE_RATE)}
 
 
-def finish(run: PercepNetRun, trainer: Trainer, validation_loss: float) -> None:
+def finish(run: PercepNetRun, trainer: Trainer[PercepNet], validation_loss: float) -> None:
     """Write the model, its image and its card."""
     weights, metadata = read_weights(run.folder / WEIGHTS)
     hours = trainer.step * run.batch * run.seconds / 3600
@@ -250,7 +250,7 @@ def _validation(run: PercepNetRun) -> list[dict[str, Tensor]]:
 
 
 @torch.no_grad()
-def _validate(trainer: Trainer, batches: list[dict[str, Tensor]], loss: Callable) -> float:
+def _validate(trainer: Trainer[PercepNet], batches: list[dict[str, Tensor]], loss: Callable) -> float:
     device = trainer.processes.device
     with torch.autocast(device.type, torch.bfloat16, enabled=trainer.config.bfloat16):
         losses = [loss(trainer.average, {k: v.to(device) for k, v in batch.items()})[0] for batch in batches]

@@ -48,11 +48,11 @@ class ErbBands:
 
     def energies(self, spectra: np.ndarray) -> np.ndarray:
         """Energy of each band: (..., bins) complex to (..., bands), real."""
-        return (spectra.real**2 + spectra.imag**2) @ self.weights.T
+        return (np.real(spectra) ** 2 + np.imag(spectra) ** 2) @ self.weights.T
 
     def correlations(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Real part of the inner product a* b in each band: (..., bins) complex, twice, to (..., bands), real."""
-        return (a.real * b.real + a.imag * b.imag) @ self.weights.T
+        return np.real(np.conj(a) * b) @ self.weights.T
 
     def interpolate(self, gains: np.ndarray) -> np.ndarray:
         """One number a band to one a bin, linear between the centres: (..., bands) to (..., bins)."""

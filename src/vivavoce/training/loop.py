@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from vivavoce.training.distributed import Processes
 
 CHECKPOINT = "checkpoint.safetensors"
 Batch = dict[str, Tensor]
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class LoopConfig:
         return min(1.0, (step + 1) / max(1, self.warmup_steps)) * max(0.05, falling)
 
 
-class Trainer:
+class Trainer(Generic[Network]):
     """A network, its average and its optimiser, at a step.
 
     Attributes:
@@ -73,7 +74,7 @@ class Trainer:
     """
 
     def __init__(
-        self, model: nn.Module, hidden: Sequence[Tensor], config: LoopConfig, folder: Path, processes: Processes
+        self, model: Network, hidden: Sequence[Tensor], config: LoopConfig, folder: Path, processes: Processes
     ) -> None:
         """Take up the run in `folder`, or begin one there.
 
@@ -99,7 +100,7 @@ class Trainer:
         *,
         before_step: Callable[[int], None] = lambda step: None,
         after_step: Callable[[], None] = lambda: None,
-        at_checkpoint: Callable[[Trainer], None] = lambda trainer: None,
+        at_checkpoint: Callable[[Trainer[Network]], None] = lambda trainer: None,
     ) -> None:
         """Train to the last step.
 
