@@ -30,6 +30,7 @@ from vivavoce.signal.bands import BANDS
 TURNS = 7
 AUDIO_S = 20
 WORST_RUNS, WORST_S = 5, 5
+PACES = {"flat out": (False, False), "paced": (True, False), "paced, caches swept": (True, True)}
 CACHE_BYTES = 64 << 20  # more than the last level of caches holds
 DENSE, WIDTH, STRENGTHS = 128, 512, 128  # the paper's 8M weights
 LARGE, RANDOM_LARGE = "large", "percepnet-large, random weights"
@@ -163,8 +164,8 @@ def _longest_frames(models: dict[str, str | None], audio: np.ndarray) -> Report:
     frames = audio[: WORST_S * SAMPLE_RATE].reshape(-1, FRAME_SAMPLES)
     rows = []
     for name, model in models.items():
-        for pace, sweep in (("flat out", None), ("paced", np.zeros(CACHE_BYTES // 4, np.float32))):
-            runs = [_frame_times_ms(Denoiser(model), frames, sweep) for _ in range(WORST_RUNS)]
+        for pace, (paced, sweep) in PACES.items():
+            runs = [_frame_times_ms(Denoiser(model), frames, paced, sweep) for _ in range(WORST_RUNS)]
             longest = sorted(float(run.max()) for run in runs)
             every = np.concatenate(runs)
             figures = {"longest_ms": longest[-2], "very_longest_ms": longest[-1]}
@@ -174,22 +175,23 @@ def _longest_frames(models: dict[str, str | None], audio: np.ndarray) -> Report:
     columns |= {"p99_ms": "99 % below", "median_ms": "median", "mean_pct": "CPU %"}
     note = (
         f"Thread CPU time of `Denoiser.process`, the first frames of a stream included: second longest of the longest "
-        f"frames of {WORST_RUNS} runs of {WORST_S} s. Paced: a frame every 10 ms, asleep in between, and before each "
-        f"the caches are swept by reading {CACHE_BYTES >> 20} MiB of something else."
+        f"frames of {WORST_RUNS} runs of {WORST_S} s. Paced: a frame every 10 ms, asleep in between; swept: and "
+        f"{CACHE_BYTES >> 20} MiB of something else are read before each."
     )
     return Report("speed", "Longest frame", columns, rows, [note], dict.fromkeys(columns, 3))
 
 
-def _frame_times_ms(denoiser: Denoiser, frames: np.ndarray, sweep: np.ndarray | None) -> np.ndarray:
-    """Shape (frames,); paced where there is something to sweep the caches with."""
+def _frame_times_ms(denoiser: Denoiser, frames: np.ndarray, paced: bool, sweep: bool) -> np.ndarray:
+    """Shape (frames,)."""
+    other = np.zeros(CACHE_BYTES // 4 if sweep else 0, np.float32)
     times = np.zeros(len(frames))
     due = time.monotonic()
     for number, frame in enumerate(frames):
-        if sweep is not None:
+        if paced:
             due += 0.01
             time.sleep(max(0.0, due - time.monotonic()))
             due = max(due, time.monotonic() - 0.01)  # late: other load; do not catch up
-            sweep.sum()
+            other.sum()
         start = time.thread_time_ns()
         denoiser.process(frame)
         times[number] = (time.thread_time_ns() - start) / 1e6

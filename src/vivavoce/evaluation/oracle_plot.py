@@ -27,9 +27,9 @@ WINDOW_S = 0.04  # tells harmonics apart
 SHOWN_S = 4.0
 COLUMNS_PER_S = 200
 SHOWN_DB = 60.0
-COLOURS = 128  # of the file: a quarter of the size of true colour, and no eye sees it
+COLOURS = 64  # of the file: a quarter of the size of true colour, and no eye sees it
 PANEL_INCHES = (7.5, 1.2)
-DPI = 110
+DPI = 100
 
 
 def draw_ladder(outputs: Mapping[str, Path], path: str | Path, title: str = "") -> None:
