@@ -38,16 +38,20 @@ class Table {
 
   T* row(size_t index) { return data_.get() + index * columns_; }
 
-  FloatMatrix Matrix() { return FloatMatrix(Release(), {rows_, columns_}, nb::capsule(released_, Delete)); }
-  IntVector Vector() { return IntVector(Release(), {rows_}, nb::capsule(released_, Delete)); }
+  FloatMatrix Matrix() { return Give<FloatMatrix>({rows_, columns_}); }
+  IntVector Vector() { return Give<IntVector>({rows_}); }
 
  private:
-  static void Delete(void* data) noexcept { delete[] static_cast<T*>(data); }
-  T* Release() { return released_ = data_.release(); }
+  template <class Result>
+  Result Give(std::initializer_list<size_t> shape) {
+    T* const data = data_.get();
+    const nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+    data_.release();
+    return Result(data, shape, owner);
+  }
 
   size_t rows_, columns_;
   std::unique_ptr<T[]> data_;
-  T* released_ = nullptr;
 };
 
 /// Hop after hop of a signal that is silent behind its end.
