@@ -65,5 +65,5 @@ clean:
 	@touch $@
 
 .venv/test-ready: .venv/demo-ready
-	$(PIP) '.[opus,evaluate,dev]'
+	$(PIP) '.[opus,evaluate,train,dev]'
 	@touch $@
