@@ -17,6 +17,7 @@ from vivavoce.audio import OPUS_RATES, container_of, write_audio
 from vivavoce.audio_reader import AudioReader, open_audio
 from vivavoce.enhancement.denoiser import Denoiser, FrameReport
 
+Resample = Callable[[np.ndarray, bool], np.ndarray]
 Watch = Callable[[np.ndarray, np.ndarray, "list[FrameReport]"], None]
 
 
@@ -131,10 +132,17 @@ class _Work:
     _energies: np.ndarray = field(default_factory=lambda: np.zeros(2))  # per second of input and output
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The output, shape (channels, samples), float32."""
+        """The output, shape (channels, samples), float32.
+
+        Resamplers are made now and not with the first block: to import soxr while a file is half written would risk
+        that file, for an interruption in there kills the process.
+        """
         inner = self.streams[0].sample_rate
         inward = _resampler(self.reader.sample_rate, inner, self.reader.channels)
         outward = _resampler(inner, self.rate, self.reader.channels)
+        return self._blocks(inward, outward)
+
+    def _blocks(self, inward: Resample, outward: Resample) -> Iterator[np.ndarray]:
         aligned = _Aligned(self.streams)
         written = 0
         for block, last in _with_last(self.reader.blocks()):
@@ -204,7 +212,7 @@ def _with_last(blocks: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]
     yield held, True
 
 
-def _resampler(from_rate: int, to_rate: int, channels: int) -> Callable[[np.ndarray, bool], np.ndarray]:
+def _resampler(from_rate: int, to_rate: int, channels: int) -> Resample:
     """Blocks of shape (channels, samples) on their way to another rate; what is missing comes with the last."""
     if from_rate == to_rate:
         return lambda block, last: block
