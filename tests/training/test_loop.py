@@ -18,12 +18,11 @@ def network():
 
 
 def trainer(folder, model=None, **changes):
-    model = model or network()
-    return Trainer(model, [model[2].weight], config(**changes), folder, ALONE)
+    return Trainer(model or network(), config(**changes), folder, ALONE)
 
 
 def config(**changes):
-    settings = {"steps": 60, "learning_rate": 0.02, "warmup_steps": 5, "bfloat16": False, "average": 0.9, **changes}
+    settings = {"steps": 60, "learning_rate": 0.01, "warmup_steps": 5, "bfloat16": False, "average": 0.9, **changes}
     return LoopConfig(**settings)
 
 
@@ -70,7 +69,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
 
 
 def test_the_rate_goes_up_stays_and_falls():
-    rates = [config(steps=100, decay_share=0.4).rate(step) for step in range(100)]
+    rates = [config(steps=100, decay_share=0.4, learning_rate=1.0).rate(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.2)
     assert rates[5:60] == pytest.approx([1.0] * 55)
     assert rates[80] == pytest.approx(0.5)

@@ -37,7 +37,7 @@ def percepnet(
     steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 30_000,
     batch: Annotated[int, typer.Option(min=1, help="Items of a step, over all processes.")] = 32,
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of an item.")] = 4.0,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Of matrices.")] = 0.01,
+    learning_rate: Annotated[float, typer.Option(min=0, help="The highest.")] = 1e-3,
     warmup: Annotated[int, typer.Option(min=0, help="Steps until the learning rate is reached.")] = 50,
     decay: Annotated[float, typer.Option(min=0, max=1, help="Last part of the run, in which it falls.")] = 0.3,
     quantise: Annotated[float, typer.Option(min=0, max=1, help="Last part of the run, with int8's rounding.")] = 0.2,

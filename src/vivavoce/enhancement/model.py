@@ -91,10 +91,6 @@ class PercepNet(nn.Module):
         gains = self._linear(self.gains, torch.cat([conv, gru1, gru2, gru3, for_gains], dim=-1))
         return gains[..., :BANDS], self._linear(self.strengths, for_strengths), gains[..., BANDS]
 
-    def hidden_matrices(self) -> list[Tensor]:
-        """The matrices of the GRUs."""
-        return [weight for name, weight in self.named_parameters() if "gru" in name and weight.dim() > 1]
-
     @torch.no_grad()
     def clamp_weights(self) -> None:
         """Keep the weights that become int8 within WEIGHT_LIMIT; to be called after each step of the optimiser."""

@@ -156,7 +156,7 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
         load_core_weights(model, {name: torch.from_numpy(weight) for name, weight in initial.items()})
     make = ItemMaker(_mixer(run, "train", run.seed + 1000 * processes.rank), run.lookahead, shift_levels=True)
     validation = _validation(run)
-    trainer = Trainer(model, model.hidden_matrices(), loop, run.folder, processes)
+    trainer = Trainer(model, loop, run.folder, processes)
     loss = loss_of(LossWeights(), run.lookahead)
     quantise_from = round((1 - run.quantise_share) * loop.steps)
 
