@@ -35,6 +35,26 @@ def test_outputs_do_not_depend_on_the_future(model):
         assert not torch.equal(before[:, 10:], after[:, 10:])
 
 
+def test_first_weights_let_every_layer_see_the_features(model):
+    x = 3 * features(200) - 5
+    model.initialise(x)
+    entered = model.input(x)
+    assert entered.mean(dim=(0, 1)).abs().max() < 0.1
+    assert 0.8 < entered.std() < 1.2
+    seen = []
+    for layer in (model.gru1, model.gru2, model.gru3, model.gains_gru):
+        layer.register_forward_hook(lambda layer, inputs, output: seen.append(inputs[0].std(dim=1).mean()))
+    model(x)
+    assert min(seen) > 0.1, seen  # with PyTorch's own first weights: 0.013
+    for layer in (model.gru1, model.strengths_gru):
+        update = torch.sigmoid(layer.bias_ih_l0[layer.hidden_size : 2 * layer.hidden_size])
+        frames = 1 / (1 - update)
+        assert frames.min() > 1.4
+        assert frames.max() < 201
+        recurrent = layer.weight_hh_l0[: layer.hidden_size]
+        torch.testing.assert_close(recurrent @ recurrent.T, torch.eye(layer.hidden_size), atol=1e-4, rtol=0)
+
+
 def test_rounding_changes_little_and_lets_gradients_pass(model):
     x = features()
     plain = model(x)

@@ -1,8 +1,10 @@
 """The recipe on corpora of seconds: it learns, can be killed, and leaves a model that the core loads."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from vivavoce.enhancement.train import band_mask, training_item
 from vivavoce.training.corpus import NOISE_CORPORA, SPEECH_CORPORA
 from vivavoce.training.mixing import Mixture
 
+RECIPE = Path(__file__).parents[2] / "recipes/percepnet.sh"
 SMOKE = ["--size", "tiny", "--batch", "2", "--seconds", "1", "--rooms", "2", "--threads", "1", "--warmup", "2"]
 
 
@@ -61,10 +64,26 @@ def test_a_run_leaves_a_model_and_another_begins_with_it(data, tmp_path):
     gains, strengths, voice_probability = PercepNetNetwork(model).step(np.zeros(70, np.float32))
     assert np.isfinite([*gains, *strengths, voice_probability]).all()
 
+    # killed after its last checkpoint: what is missing is made
+    (out / "percepnet-tiny-v1.json").unlink()
+    train(data, out, "--steps", "12", "--name", "percepnet-tiny-v1", "--cache", str(tmp_path / "cache"))
+    assert json.loads((out / "percepnet-tiny-v1.json").read_text()) == card
+
     again = tmp_path / "second"
     options = ("--steps", "1", "--init", str(out / "percepnet-tiny-v1.safetensors"), "--cache", str(tmp_path / "cache"))
     train(data, again, *options)
     assert json.loads((again / "percepnet-small-v1.json").read_text())["begun_from"] == "percepnet-tiny-v1.safetensors"
+
+
+def test_two_processes_train_together(data, tmp_path):
+    out = tmp_path / "out"
+    environment = os.environ | {"PROCESSES": "2", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    options = [*SMOKE, "--steps", "4", "--workers", "0", "--cache", str(tmp_path / "cache"), "--name", "two-v1"]
+    command = ["sh", str(RECIPE), str(data), str(out), *options]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert json.loads((out / "two-v1.json").read_text())["steps"] == 4
+    assert Model(str(out / "two-v1.vvm")).name == "two-v1"
 
 
 def test_a_missing_corpus_is_one_line(tmp_path):

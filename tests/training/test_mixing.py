@@ -60,19 +60,18 @@ def test_an_item_depends_on_seed_and_index_alone(mixer):
 
 @pytest.mark.parametrize("index", ITEMS)
 def test_every_item_is_sound_and_consistent(mixer, index):
-    config = MixConfig(seconds=1.0, clean=0.2, noise_only=0.2, noise_first=0.2, clipped=0.2, muted=0.2)
+    config = MixConfig(seconds=1.0, clean=0.2, noise_only=0.2, noise_first=0.2, clipped=0.2, muted=0.2, floor=0)
     every = mixer(5, **vars(config))
     mixture, parts = every.mixture(index), every.parts(index)
     for samples in (mixture.noisy, mixture.clean):
         assert samples.shape == (48_000,)
         assert samples.dtype == np.float32
         assert np.isfinite(samples).all()
-        assert np.abs(samples).max() <= PEAK + 3e-4
+        assert np.abs(samples).max() <= PEAK + 1e-6
     whole = np.ones(48_000, bool)
     whole[parts.muted] = False
     if np.isinf(parts.clip_at):
-        faint = mixture.noisy - parts.speech - parts.noise  # the floor
-        assert (np.abs(faint)[whole] < 3e-4).all()
+        assert (mixture.noisy == parts.speech + parts.noise)[whole].all()
     assert (mixture.clean == parts.clean)[whole].all()
 
 
@@ -202,3 +201,11 @@ def test_impossible_items_are_named(speech, noise):
         Mixer(speech, noise, (), MixConfig(seconds=0))
     with pytest.raises(ValueError, match="index must not be negative, got -1"):
         Mixer(speech, noise).mixture(-1)
+
+
+@pytest.mark.parametrize("index", ITEMS[:6])
+def test_the_faint_floor_is_white_noise_of_its_level(mixer, index):
+    with_floor = mixer(floor=1, floor_db=(-100.0, -100.0))
+    parts = with_floor.parts(index)
+    floor = (with_floor.mixture(index).noisy - parts.speech - parts.noise).astype(float)
+    assert 10 * np.log10(np.mean(floor**2)) == pytest.approx(-100, abs=0.5)

@@ -33,6 +33,7 @@ FULL_BAND_HZ = 20_000
 VOICE_BELOW_PEAK = 1e-3  # a frame is speech when its clean energy is within 30 dB of the loudest
 MASK_BELOW = 0.97  # of the bandwidth: a band whose middle is above it has lost too much of itself
 LEVEL_SHIFT = (-0.6, 0.15)  # units of 20 dB: as if something louder had come before
+EXAMPLES = 16  # items by which first weights are scaled
 WEIGHTS = "weights.safetensors"
 
 
@@ -150,11 +151,14 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
     processes = join()
     torch.manual_seed(run.seed)
     run.folder.mkdir(parents=True, exist_ok=True)
+    make = ItemMaker(_mixer(run, "train", run.seed + 1000 * processes.rank), run.lookahead, shift_levels=True)
     model = PercepNet(SIZES[run.size], run.lookahead)
     if run.init:
         initial = read_weights(run.init)[0]
         load_core_weights(model, {name: torch.from_numpy(weight) for name, weight in initial.items()})
-    make = ItemMaker(_mixer(run, "train", run.seed + 1000 * processes.rank), run.lookahead, shift_levels=True)
+    else:
+        items = [make(index)["features"] for index in range(EXAMPLES)]
+        model.initialise(torch.from_numpy(np.concatenate(items)).float())
     validation = _validation(run)
     trainer = Trainer(model, loop, run.folder, processes)
     loss = loss_of(LossWeights(), run.lookahead)
@@ -165,10 +169,7 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
 
     def at_checkpoint(trainer: Trainer[PercepNet]) -> None:
         export(trainer.average, run)
-        validation_loss = _validate(trainer, validation, loss)
-        print(f"step {trainer.step}: validation loss {validation_loss:.4f}", flush=True)
-        if trainer.step == loop.steps:
-            finish(run, trainer, validation_loss)
+        print(f"step {trainer.step}: validation loss {_validate(trainer, validation, loss):.4f}", flush=True)
 
     share = max(1, run.batch // processes.count)
     pool = ItemPool(
@@ -184,6 +185,11 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
         trainer.run(
             pool.batch, loss, before_step=before_step, after_step=model.clamp_weights, at_checkpoint=at_checkpoint
         )
+    if processes.first:  # also where the run was killed between its last checkpoint and this
+        before_step(trainer.step)
+        export(trainer.average, run)
+        finish(run, trainer, _validate(trainer, validation, loss))
+    processes.leave()
     return run.folder
 
 

@@ -5,7 +5,7 @@ speech" (INTERSPEECH 2020), section 3: a signal is compared with itself one peri
 the trajectory that correlates best without jumping. The paper leaves the search open; here
 
 - the search runs at 12 kHz, over 50 ms, placed symmetrically about the middle of the frame as far as the look-ahead
-  allows (long windows hold in noise: 53 ms against 20 ms halved the gross errors at 0 dB);
+  allows (long windows hold in noise: 40 ms instead of 20 took gross errors at 0 dB from 27 to 21 %);
 - a period is judged by what repeats after one of it and, with less weight, after two: the noise in either is another;
 - a change of period costs in proportion to its size in octaves up to a limit, so that the forward recursion needs one
   sweep up and one down the lags and the track can begin anew after a pause;

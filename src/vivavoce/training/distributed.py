@@ -34,6 +34,11 @@ class Processes:
             return model
         return nn.parallel.DistributedDataParallel(model)
 
+    def leave(self) -> None:
+        """Take leave of the others, when the work is done."""
+        if self.count > 1:
+            torch.distributed.destroy_process_group()
+
 
 def join() -> Processes:
     """Join the others where `torchrun` started this process; else be alone. A GPU is used where there is one."""

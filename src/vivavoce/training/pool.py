@@ -94,7 +94,7 @@ class ItemPool:
     def close(self) -> None:
         """End the workers and free the memory."""
         for worker in self._workers:
-            worker.terminate()
+            worker.kill()  # it has nothing to lose, and a caught SIGTERM may be swallowed while it starts
             worker.join()
         self._workers = []
         self._slots = {}
