@@ -57,3 +57,16 @@ def test_gradients_are_finite_at_the_ends(value):
     percepnet_loss((*outputs, voice), targets(gains, gains), LossWeights())[0].backward()
     for output in (*outputs, voice):
         assert torch.isfinite(output.grad).all()
+
+
+def test_a_wrong_shape_costs_more_than_a_wrong_level_where_there_is_speech():
+    gains, strengths = torch.full((1, 4, 34), 0.25), torch.zeros(1, 4, 34)
+    goal = targets(gains, strengths)
+    signs = torch.ones(34)
+    signs[::2] = -1
+    level, shape = (torch.full_like(gains, 0.5) + 0.1 * sign for sign in (torch.ones(34), signs))
+    assert loss(shape**2, strengths, goal)[1]["shape"] > 0.009
+    assert loss(level**2, strengths, goal)[1]["shape"] < 1e-6
+    assert loss(shape**2, strengths, goal)[0] > 3 * loss(level**2, strengths, goal)[0]
+    goal.voice.zero_()
+    assert loss(shape**2, strengths, goal)[1]["shape"] == 0

@@ -1,8 +1,11 @@
 """How wrong the network's gains and strengths are, in compressed units that follow the ear.
 
 The gains' loss is that of J.-M. Valin et al. (INTERSPEECH 2020), section 4.2: squares and fourth powers of compressed
-differences. Two terms are added:
+differences. Three terms are added:
 
+- the spectral shape of frames with speech: differences less their mean over the frame. On ten clips of `val`, a network
+  with the true shape in place of its own gained 0.76 PESQ-WB, with the true mean of each frame 0.13; yet most of the
+  plain loss, and of the noise in its gradient, is the mean;
 - each band once more, weighted by how loud it is in the frame: what is loud is heard;
 - over-attenuation once more: D. Rika et al., "DPDFNet: boosting DeepFilterNet2 via dual-path RNN" (2025), gained 0.24
   DNSMOS by charging twice for speech that is removed.
@@ -21,6 +24,7 @@ FOURTH_POWER = 10.0  # C_4: rare large errors are heard
 EPSILON = 1e-4  # added below each root, whose slope at 0 is infinite
 LOUDNESS_POWER = 0.6  # |Y|^0.3, squared: units of the features are 20 dB
 MAX_LOUDNESS = 4.0
+MIN_LOUDNESS = 0.3  # faint bands count too
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,14 @@ class LossWeights:
     """What each term counts.
 
     Attributes:
+        shape: Spectral shape of frames with speech.
         loudness: Bands weighted by their loudness.
         over_attenuation: Gains below the target, once more.
         strengths: Comb-filter strengths.
         voice: Voice activity.
     """
 
+    shape: float = 20.0
     loudness: float = 1.0
     over_attenuation: float = 0.5
     strengths: float = 0.5
@@ -75,19 +81,21 @@ def percepnet_loss(
     gain_logits, strength_logits, voice_logits = (output.float() for output in outputs)
     loudness = torch.clamp(torch.pow(10.0, LOUDNESS_POWER * targets.levels), max=MAX_LOUDNESS)
     lack = _root(targets.gains) - _root(torch.sigmoid(gain_logits))
-    square = lack.square()
-    gain_error = square + FOURTH_POWER * square.square()
-    over_attenuation = functional.relu(lack).square() * (0.3 + loudness)
+    gain_error = _powers(lack)
+    over_attenuation = functional.relu(lack).square() * (MIN_LOUDNESS + loudness)
     strength_error = (_root(1 - targets.strengths) - _root(torch.sigmoid(-strength_logits))).square()
+    heard = (MIN_LOUDNESS + loudness) * targets.mask * targets.voice[..., None]
     terms = {
+        "shape": (heard * _powers(lack - _frame_mean(lack, heard))).sum() / heard.sum().clamp_min(1),
         "gains": _mean(gain_error, targets.mask),
         "loudness": _mean(gain_error * loudness, targets.mask),
         "over_attenuation": _mean(over_attenuation, targets.mask),
-        "strengths": _mean(strength_error * (0.3 + loudness) * (0.1 + targets.gains), targets.mask),
+        "strengths": _mean(strength_error * (MIN_LOUDNESS + loudness) * (0.1 + targets.gains), targets.mask),
         "voice": functional.binary_cross_entropy_with_logits(voice_logits, targets.voice),
     }
     loss = terms["gains"] + (
-        weights.loudness * terms["loudness"]
+        weights.shape * terms["shape"]
+        + weights.loudness * terms["loudness"]
         + weights.over_attenuation * terms["over_attenuation"]
         + weights.strengths * terms["strengths"]
         + weights.voice * terms["voice"]
@@ -97,6 +105,15 @@ def percepnet_loss(
 
 def _root(x: Tensor) -> Tensor:
     return torch.pow(x + EPSILON, GAMMA)
+
+
+def _powers(x: Tensor) -> Tensor:
+    square = x.square()
+    return square + FOURTH_POWER * square.square()
+
+
+def _frame_mean(x: Tensor, weights: Tensor) -> Tensor:
+    return (x * weights).sum(-1, keepdim=True) / weights.sum(-1, keepdim=True).clamp_min(1e-3)
 
 
 def _mean(errors: Tensor, mask: Tensor) -> Tensor:

@@ -121,7 +121,7 @@ def markdown_table(rows: Sequence[SystemRow], metrics: Sequence[str]) -> str:
 def footnotes(rows: Sequence[SystemRow]) -> list[str]:
     """Say what the table itself cannot: clips, intervals, missing scores."""
     counts = sorted({interval.count for row in rows for interval in row.scores.values() if interval.count})
-    clips = f"{counts[-1]} clips" if counts else "No clips"
+    clips = f"{counts[-1]} {_clips(counts[-1])}" if counts else "No clips"
     notes = [
         f"{clips}; ± is half the 95 % confidence interval of the mean over clips; A {MINUS} B is the paired difference "
         "on the same clips. Delay: what was removed before scoring."
@@ -129,9 +129,14 @@ def footnotes(rows: Sequence[SystemRow]) -> list[str]:
     for row in rows:
         if row.system != CLEAN:
             notes += [
-                f"{row.system}: {count} clips without a score: {reason}." for reason, count in row.failures.items()
+                f"{row.system}: {count} {_clips(count)} without a score: {reason}."
+                for reason, count in row.failures.items()
             ]
     return notes
+
+
+def _clips(count: int) -> str:
+    return "clip" if count == 1 else "clips"
 
 
 def _texts(rows: Sequence[SystemRow], metrics: Sequence[str]) -> list[list[str]]:
