@@ -108,22 +108,21 @@ class PercepNet(nn.Module):
         """
         rows = examples.flatten(0, -2)
         spread = rows.std(0).clamp_min(0.01)
+        for weight in self.parameters():
+            if weight.dim() == 1:
+                weight.zero_()
         self.input.weight.normal_(0, FEATURES**-0.5).div_(spread)
         self.input.bias.copy_(-self.input.weight @ rows.mean(0))
         for convolution in (self.conv1, self.conv2):
             convolution.weight.normal_(0, TANH_GAIN * convolution.weight[0].numel() ** -0.5)
-            convolution.bias.zero_()
+        shortest, longest = (math.log(frames) for frames in MEMORY_FRAMES)
         for layer in (self.gru1, self.gru2, self.gru3, self.gains_gru, self.strengths_gru):
-            layer.weight_ih_l0.normal_(0, TANH_GAIN * layer.input_size**-0.5)
-            for gate in layer.weight_hh_l0.split(layer.hidden_size):
+            weights, width = dict(layer.named_parameters()), layer.hidden_size
+            weights["weight_ih_l0"].normal_(0, TANH_GAIN * layer.input_size**-0.5)
+            for gate in weights["weight_hh_l0"].split(width):
                 nn.init.orthogonal_(gate)
-            layer.bias_hh_l0.zero_()
-            shortest, longest = (math.log(frames) for frames in MEMORY_FRAMES)
-            memories = torch.empty(layer.hidden_size).uniform_(shortest, longest).exp()
-            layer.bias_ih_l0.zero_()
-            layer.bias_ih_l0[layer.hidden_size : 2 * layer.hidden_size] = (memories - 1).log()
-        self.gains.bias.zero_()
-        self.strengths.bias.zero_()
+            memories = torch.empty(width).uniform_(shortest, longest).exp()
+            weights["bias_ih_l0"][width : 2 * width] = (memories - 1).log()
 
     @torch.no_grad()
     def clamp_weights(self) -> None:
