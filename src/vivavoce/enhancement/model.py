@@ -98,9 +98,9 @@ class PercepNet(nn.Module):
     def initialise(self, examples: Tensor) -> None:
         """First weights with which every layer is in its range from the first step on.
 
-        With PyTorch's own, what reaches the last of four GRUs is almost constant, and the first 60 steps go by before
-        anything is learned. The first layer whitens the features; recurrent weights are orthogonal; biases of the
-        update gates spread the units' memories evenly over the logarithm of time (C. Tallec, Y. Ollivier, "Can
+        With PyTorch's own, what reaches the last of four GRUs is almost constant (after 100 steps of 24 items the loss
+        was 0.68; with these 0.51). The first layer scales each feature; recurrent weights are orthogonal; biases of
+        the update gates spread the units' memories evenly over the logarithm of time (C. Tallec, Y. Ollivier, "Can
         recurrent neural networks warp time?", ICLR 2018).
 
         Args:
