@@ -25,7 +25,8 @@ from vivavoce.training.spectrum import draw_colour, draw_tilt, fast_length, low_
 from vivavoce.training.speed import draw_rate
 
 PEAK = 0.98  # no item is louder, so that nothing clips but what is meant to
-COLOUR_RANGE_DB = 10.0  # of a recorded noise, both ways
+COLOUR_RANGE_DB = 12.0  # of a noise, both ways
+SPEECH_COLOUR_RANGE_DB = 6.0
 _FILTER_TAIL = 4096  # samples: what a tilt or a low-pass leaves behind
 
 Kind = Literal["mixed", "noise first", "clean", "noise only"]
@@ -51,7 +52,8 @@ class MixConfig:
         synthetic: Probability that it is made.
         two_noises: Probability of a second noise.
         other_rate: Probability that speech is played faster or slower.
-        coloured: Probability that the noise passes a smooth random response.
+        coloured_speech: Probability that the speech passes a smooth random response, as of other microphones.
+        coloured: Probability that the noise does.
         floor: Probability that faint white noise fills all bands, as converters and dither do.
         floor_db: Its level in dBFS, from and to.
         room: Probability that the talker is in a room.
@@ -70,9 +72,9 @@ class MixConfig:
     corpus_weights: Mapping[str, float] = field(
         default_factory=lambda: {
             "kathleen-48k": 0.2,
-            "librispeech-251-readers": 0.3,
-            "librispeech-4-readers": 0.3,
-            "speechocean762": 0.2,
+            "librispeech-251-readers": 0.35,
+            "librispeech-4-readers": 0.2,
+            "speechocean762": 0.25,
         }
     )
     min_speech_snr_db: float = 25.0
@@ -87,11 +89,12 @@ class MixConfig:
     babble: float = 0.12
     synthetic: float = 0.13
     two_noises: float = 0.4
-    other_rate: float = 0.6
-    coloured: float = 0.5
+    other_rate: float = 0.8
+    coloured_speech: float = 0.5
+    coloured: float = 0.7
     floor: float = 0.4
     floor_db: tuple[float, float] = (-130.0, -90.0)
-    room: float = 0.35
+    room: float = 0.25
     noise_room: float = 0.5
     low_pass: float = 0.4
     cutoffs_hz: tuple[int, ...] = (4_000, 8_000, 12_000, 16_000, 20_000)
@@ -214,7 +217,7 @@ class Mixer:
             dry = self._dry(random, kind, clips, rate)
             recorded_hz = min(int(rate * clip.bandwidth_hz) for clip in clips)
             bandwidth_hz, speaker = min(cutoff_hz, recorded_hz), clips[0].speaker
-            speech, clean = self._in_room(dry, draw_tilt(random), room, cutoff_hz)
+            speech, clean = self._in_room(random, dry, room, cutoff_hz)
         if kind != "clean":
             narrow = _chance(random, config.narrow_noise)
             noise = self._noise(random, room, bandwidth_hz if narrow else cutoff_hz, speaker)
@@ -245,11 +248,13 @@ class Mixer:
         return np.pad(self._talkers.talk(random, clips, self.samples - lead, rate), (lead, 0))
 
     def _in_room(
-        self, dry: np.ndarray, tilt: np.ndarray, room: Room | None, cutoff_hz: int
+        self, random: np.random.Generator, dry: np.ndarray, room: Room | None, cutoff_hz: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What reaches the microphone and the target, with the same tilt and low-pass."""
+        """What reaches the microphone and the target, with the same tilt, colour and low-pass."""
         size = fast_length(self.samples + (len(room.speech) if room else 0) + _FILTER_TAIL)
-        spectrum = np.fft.rfft(dry, size) * tilt_response(tilt, size)
+        spectrum = np.fft.rfft(dry, size) * tilt_response(draw_tilt(random), size)
+        if _chance(random, self.config.coloured_speech):
+            spectrum *= draw_colour(random, size, SPEECH_COLOUR_RANGE_DB)
         if cutoff_hz < SAMPLE_RATE // 2:
             spectrum *= low_pass_response(cutoff_hz, size)
         if room is None:

@@ -19,8 +19,8 @@ BABBLE_VARIATION_DB = 6.0
 # A noise that comes and goes: by so much both ways, in steps of about that long.
 SWELL_PROBABILITY, SWELL_DB, SWELL_S = 0.3, 10.0, 1.0
 # A corpus has few noises: played at other rates and backwards, they are more.
-NOISE_RATES, BACKWARDS_PROBABILITY = (0.6, 1.6), 0.3
-SPEECH_RATES = (0.88, 1.14)
+NOISE_RATES, BACKWARDS_PROBABILITY = (0.55, 1.8), 0.5
+SPEECH_RATES = (0.84, 1.2)
 _FADE = SAMPLE_RATE // 200  # 5 ms: where speech is cut or joined
 _CROSSFADE = SAMPLE_RATE // 33  # 30 ms: where noise is
 _SHORTEST = SAMPLE_RATE // 2  # of the speech in the clip that an item begins with
