@@ -34,6 +34,7 @@ VOICE_BELOW_PEAK = 1e-3  # a frame is speech when its clean energy is within 30 
 MASK_BELOW = 0.97  # of the bandwidth: a band whose middle is above it has lost too much of itself
 LEVEL_SHIFT = (-0.6, 0.15)  # units of 20 dB: as if something louder had come before
 EXAMPLES = 16  # items by which first weights are scaled
+ECHO_WINDOW = 100  # batches, where items are used again
 WEIGHTS = "weights.safetensors"
 
 
@@ -51,7 +52,6 @@ class PercepNetRun:
         init: Weights to begin with.
         batch: Items of a step, over all processes.
         seconds: Length of an item.
-        window: Items that a batch is drawn from.
         echo: How often an item is used on average.
         workers: Processes that make items, for each process that trains.
         rooms: Number of simulated rooms.
@@ -69,8 +69,7 @@ class PercepNetRun:
     init: Path | None = None
     batch: int = 48
     seconds: float = 5.0
-    window: int = 384
-    echo: int = 4
+    echo: int = 1
     workers: int = 1
     rooms: int = 300
     seed: int = 1
@@ -175,7 +174,7 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
     pool = ItemPool(
         make,
         batch=share,
-        window=max(run.window, share),
+        window=share if run.echo == 1 else ECHO_WINDOW * share,
         echo=run.echo,
         seed=run.seed + processes.rank,
         workers=run.workers,

@@ -1,7 +1,9 @@
-"""Items made by worker processes while the network trains, each used a few times before it is dropped.
+"""Items made by worker processes while the network trains.
 
-Mixing and analysing an item costs about as much as training on it. Using each some times ("data echoing": D. Choi et
-al., "Faster neural network training with data echoing", arXiv 1907.05550) keeps the processor for the network.
+Each is used once, or, where workers are slower than the network, some times ("data echoing": D. Choi et al., "Faster
+neural network training with data echoing", arXiv 1907.05550). Small windows are then learned by heart: with each item
+used four times out of 768, PercepNet's loss was 0.92 on the items of the window, 1.18 on new ones, and that of `val`
+stood still; with each used once it fell again at once.
 
 Which items a step sees depends on the seed and the step alone, never on how fast the workers are: batch `step` is drawn
 from a window of items that moves on by `batch / echo` items a step, and waits until the workers have made them.
