@@ -17,8 +17,9 @@ def network():
     return torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Linear(16, 16), torch.nn.Linear(16, 8))
 
 
-def trainer(folder, model=None, **changes):
-    return Trainer(model or network(), config(**changes), folder, ALONE)
+def trainer(folder, model=None, muon=False, **changes):
+    model = model or network()
+    return Trainer(model, config(**changes), folder, ALONE, [{"params": [model[2].weight]}] if muon else [])
 
 
 def config(**changes):
@@ -36,8 +37,9 @@ def loss_of(model, batch):
     return error, {"error": error.detach()}
 
 
-def test_it_learns_and_writes_a_log(tmp_path):
-    run = trainer(tmp_path)
+@pytest.mark.parametrize("muon", [False, True])
+def test_it_learns_and_writes_a_log(tmp_path, muon):
+    run = trainer(tmp_path, muon=muon)
     run.run(batch_of, loss_of)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [10, 20, 30, 40, 50, 60]
@@ -46,11 +48,12 @@ def test_it_learns_and_writes_a_log(tmp_path):
     assert loss_of(run.average, batch)[0] < 0.5 * lines[0]["loss"]
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
+@pytest.mark.parametrize("muon", [False, True])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, muon):
     """Killed in a step, with the last checkpoint some steps before."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir(), broken.mkdir()
-    straight = trainer(whole)
+    straight = trainer(whole, muon=muon)
     straight.run(batch_of, loss_of)
 
     def dies(step):
@@ -59,8 +62,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
         return batch_of(step)
 
     with pytest.raises(KeyboardInterrupt):
-        trainer(broken, checkpoint_s=0).run(dies, loss_of)
-    resumed = trainer(broken)
+        trainer(broken, muon=muon, checkpoint_s=0).run(dies, loss_of)
+    resumed = trainer(broken, muon=muon)
     assert resumed.step == 33
     resumed.run(batch_of, loss_of)
     for ours, theirs in ((straight.model, resumed.model), (straight.average, resumed.average)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ ACTIVATION_STEPS = 127  # activations lie in -1 ... 1, and int8 holds 127 steps 
 WEIGHT_STEPS = 127
 WEIGHT_LIMIT = 0.5  # so that int8 has steps fine enough for all weights of a row
 TANH_GAIN = 1.6  # of first weights: keeps the spread of what passes a tanh
+GATES = 3  # of a GRU
 MEMORY_FRAMES = (1.5, 200.0)  # a unit of a GRU remembers at first
 
 
@@ -123,6 +125,15 @@ class PercepNet(nn.Module):
                 nn.init.orthogonal_(gate)
             memories = torch.empty(width).uniform_(shortest, longest).exp()
             weights["bias_ih_l0"][width : 2 * width] = (memories - 1).log()
+
+    def matrices(self) -> list[dict[str, Any]]:
+        """Weights of the inner layers, as groups for `Muon`: convolutions, and GRUs gate by gate."""
+        grus = (self.gru1, self.gru2, self.gru3, self.gains_gru, self.strengths_gru)
+        recurrent = [weight for layer in grus for weight in layer.parameters() if weight.dim() > 1]
+        return [
+            {"params": [self.conv1.weight, self.conv2.weight]},
+            {"params": recurrent, "blocks": GATES},
+        ]
 
     @torch.no_grad()
     def clamp_weights(self) -> None:

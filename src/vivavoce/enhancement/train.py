@@ -159,7 +159,7 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
         items = [make(index)["features"] for index in range(EXAMPLES)]
         model.initialise(torch.from_numpy(np.concatenate(items)).float())
     validation = _validation(run)
-    trainer = Trainer(model, loop, run.folder, processes)
+    trainer = Trainer(model, loop, run.folder, processes, model.matrices())
     loss = loss_of(LossWeights(), run.lookahead)
     quantise_from = round((1 - run.quantise_share) * loop.steps)
 

@@ -1,7 +1,7 @@
 """The loop that trains any network: schedule, mixed precision, averaged weights, checkpoints, any number of processes.
 
 Nothing here knows a model. A run is killed and taken up again at any time: the checkpoint holds the step, the weights,
-their average and the optimiser's state, and batches depend on the step alone.
+their average and the optimisers' state, and batches depend on the step alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from vivavoce.training.distributed import Processes
+from vivavoce.training.muon import Muon
 
 CHECKPOINT = "checkpoint.safetensors"
 Batch = dict[str, Tensor]
@@ -33,8 +34,7 @@ class LoopConfig:
 
     Attributes:
         steps: Of the optimiser.
-        learning_rate: The highest, of AdamW. (Muon at 0.02 is faster for 70 steps, and then lets recurrent weights
-            grow until nothing more is learned.)
+        learning_rate: The highest.
         warmup_steps: Until it is reached.
         decay_share: Part of the run, at its end, over which it falls to a twentieth.
         weight_decay: Biases are spared.
@@ -64,7 +64,7 @@ class LoopConfig:
 
 
 class Trainer(Generic[Network]):
-    """A network, its average and its optimiser, at a step.
+    """A network, its average and its optimisers, at a step.
 
     Attributes:
         step: Steps done.
@@ -72,17 +72,37 @@ class Trainer(Generic[Network]):
         average: The moving average of its weights, to be exported.
     """
 
-    def __init__(self, model: Network, config: LoopConfig, folder: Path, processes: Processes) -> None:
-        """Take up the run in `folder`, or begin one there."""
+    def __init__(
+        self,
+        model: Network,
+        config: LoopConfig,
+        folder: Path,
+        processes: Processes,
+        matrices: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        """Take up the run in `folder`, or begin one there.
+
+        Args:
+            model: First weights.
+            config: How it is trained.
+            folder: Of the run; it exists.
+            processes: That share the work.
+            matrices: Groups of weights for Muon; AdamW moves the rest.
+        """
         self.config, self.folder, self.processes = config, folder, processes
         self.model = model.to(processes.device)
         self.average = deepcopy(self.model).requires_grad_(False)
-        weights = list(self.model.parameters())
+        taken = {weight for group in matrices for weight in group["params"]}
+        rest = [weight for weight in self.model.parameters() if weight not in taken]
         groups = [
-            {"params": [weight for weight in weights if weight.dim() > 1], "weight_decay": config.weight_decay},
-            {"params": [weight for weight in weights if weight.dim() <= 1], "weight_decay": 0.0},
+            {"params": [weight for weight in rest if weight.dim() > 1], "weight_decay": config.weight_decay},
+            {"params": [weight for weight in rest if weight.dim() <= 1], "weight_decay": 0.0},
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+        ]
+        if matrices:
+            self.optimizers.append(Muon(matrices, config.learning_rate, weight_decay=config.weight_decay))
         self.step = 0
         if (folder / CHECKPOINT).exists():
             self._load()
@@ -133,16 +153,18 @@ class Trainer(Generic[Network]):
     def _one(
         self, model: nn.Module, loss_of: Callable[[nn.Module, Batch], tuple[Tensor, dict[str, Tensor]]], batch: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        self.optimizer.zero_grad(set_to_none=True)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.rate(self.step)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                group["lr"] = self.config.rate(self.step)
         with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.config.bfloat16):
             loss, parts = loss_of(model, batch)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss of step {self.step} is {float(loss.detach())}")
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_norm)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         return loss.detach(), parts
 
     @torch.no_grad()
@@ -162,8 +184,9 @@ class Trainer(Generic[Network]):
     def _save(self) -> None:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+        for number, optimizer in enumerate(self.optimizers):
+            for index, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{number}.{index}.{name}": value for name, value in state.items()}
         partial = self.folder / (CHECKPOINT + ".partial")
         save_file(
             {name: value.contiguous().clone() for name, value in tensors.items()}, partial, {"step": str(self.step)}
@@ -179,9 +202,10 @@ class Trainer(Generic[Network]):
             self.step = int(file.metadata()["step"])
         for module, prefix in ((self.model, "model."), (self.average, "average.")):
             module.load_state_dict({name: tensors[prefix + name] for name in module.state_dict()})
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".")
-                state.setdefault(int(index), {})[key] = value.cpu() if key == "step" else value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        for number, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, Tensor]] = {}
+            prefix = f"optimizer.{number}."
+            for name in filter(lambda name: name.startswith(prefix), tensors):
+                index, key = name.removeprefix(prefix).split(".")
+                state.setdefault(int(index), {})[key] = tensors[name].cpu() if key == "step" else tensors[name]
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -27,7 +27,7 @@ from vivavoce.training.speed import draw_rate
 
 PEAK = 0.98  # no item is louder, so that nothing clips but what is meant to
 COLOUR_RANGE_DB = 12.0  # of a noise, both ways
-SPEECH_COLOUR_RANGE_DB = 6.0
+SPEECH_COLOUR_RANGE_DB = 8.0
 _FILTER_TAIL = 4096  # samples: what a tilt or a low-pass leaves behind
 
 Kind = Literal["mixed", "noise first", "clean", "noise only"]
@@ -90,8 +90,8 @@ class MixConfig:
     babble: float = 0.12
     synthetic: float = 0.13
     two_noises: float = 0.4
-    other_rate: float = 0.8
-    coloured_speech: float = 0.5
+    other_rate: float = 0.85
+    coloured_speech: float = 0.7
     coloured: float = 0.7
     floor: float = 0.4
     floor_db: tuple[float, float] = (-130.0, -90.0)

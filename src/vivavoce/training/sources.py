@@ -20,7 +20,7 @@ BABBLE_VARIATION_DB = 6.0
 SWELL_PROBABILITY, SWELL_DB, SWELL_S = 0.3, 10.0, 1.0
 # A corpus has few noises: played at other rates and backwards, they are more.
 NOISE_RATES, BACKWARDS_PROBABILITY = (0.55, 1.8), 0.5
-SPEECH_RATES = (0.84, 1.2)
+SPEECH_RATES = (0.8, 1.25)
 _FADE = SAMPLE_RATE // 200  # 5 ms: where speech is cut or joined
 _CROSSFADE = SAMPLE_RATE // 33  # 30 ms: where noise is
 _SHORTEST = SAMPLE_RATE // 2  # of the speech in the clip that an item begins with
