@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from scipy.fft import rfft  # three times faster than NumPy's in float32
+from scipy import fft  # three times faster than NumPy's in float32
 
 from vivavoce.training.corpus import SAMPLE_RATE, Clip
 from vivavoce.training.level import active_power, level_db
@@ -253,7 +253,7 @@ class Mixer:
     ) -> tuple[np.ndarray, np.ndarray]:
         """What reaches the microphone and the target, with the same tilt, colour and low-pass."""
         size = fast_length(self.samples + (len(room.speech) if room else 0) + _FILTER_TAIL)
-        spectrum = rfft(dry, size) * tilt_response(draw_tilt(random), size)
+        spectrum = _spectrum(dry, size) * tilt_response(draw_tilt(random), size)
         if _chance(random, self.config.coloured_speech):
             spectrum *= draw_colour(random, size, SPEECH_COLOUR_RANGE_DB)
         if cutoff_hz < SAMPLE_RATE // 2:
@@ -262,7 +262,8 @@ class Mixer:
             speech = _samples(spectrum, size)[: self.samples]
             return speech, speech.copy()
         speech, clean = (
-            _samples(spectrum * rfft(response, size), size)[: self.samples] for response in (room.speech, room.early)
+            _samples(spectrum * _spectrum(response, size), size)[: self.samples]
+            for response in (room.speech, room.early)
         )
         return speech, clean
 
@@ -275,13 +276,13 @@ class Mixer:
         noise = self._noises.draw(random, size, speaker)
         if _chance(random, self.config.two_noises):
             noise += self._noises.draw(random, size, speaker) * np.float32(10 ** (random.uniform(-10, 0) / 20))
-        spectrum = rfft(noise) * tilt_response(draw_tilt(random), size)
+        spectrum = _spectrum(noise, size) * tilt_response(draw_tilt(random), size)
         if _chance(random, self.config.coloured):
             spectrum *= draw_colour(random, size, COLOUR_RANGE_DB)
         if cutoff_hz < SAMPLE_RATE // 2:
             spectrum *= low_pass_response(cutoff_hz, size)
         if room and _chance(random, self.config.noise_room):
-            spectrum *= rfft(room.noises[random.integers(len(room.noises))], size)
+            spectrum *= _spectrum(room.noises[random.integers(len(room.noises))], size)
         return _samples(spectrum, size)[: self.samples]
 
     def _snr_db(self, random: np.random.Generator, kind: Kind) -> float:
@@ -326,6 +327,10 @@ def _at_snr(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
     if not (np.isfinite(snr_db) and all(powers)):
         return noise
     return noise * np.float32(np.sqrt(powers[0] / powers[1]) * 10 ** (-snr_db / 20))
+
+
+def _spectrum(samples: np.ndarray, size: int) -> np.ndarray:
+    return np.asarray(fft.rfft(samples, size))
 
 
 def _samples(spectrum: np.ndarray, size: int) -> np.ndarray:
