@@ -86,8 +86,8 @@ def test_the_snr_is_the_one_that_was_drawn(mixer, index):
 
 @pytest.mark.parametrize("index", range(4))
 def test_the_target_is_the_speech_with_early_reflections(mixer, room, index):
-    # colour and low-pass have no delay: they ring before the first sample, where the item is cut off
-    parts = mixer(room=1.0, coloured_speech=0.0, low_pass=0.0).parts(index)
+    # the colour has no delay: it rings before the first sample, where the item is cut off
+    parts = mixer(room=1.0, coloured_speech=0.0).parts(index)
     # both are the same dry speech through two filters: each through the other's filter, they are equal
     samples = len(parts.speech)
     one = np.convolve(parts.speech, room.early)[:samples]
