@@ -2,14 +2,22 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from vivavoce.enhancement.loss import LossWeights, Targets, percepnet_loss  # noqa: E402
+from vivavoce.enhancement.loss import LossWeights, Targets, applied_gains, percepnet_loss  # noqa: E402
+from vivavoce.enhancement.postfilter import envelope_postfilter, limit_decay  # noqa: E402
+
+PLAIN = LossWeights(pesq=0, stoi=0)  # which look behind the post-filter
 
 
 def targets(gains, strengths, mask=None):
     shape = gains.shape
     voice = torch.ones(shape[:2])
     return Targets(
-        gains, strengths, voice, torch.zeros(shape), torch.ones(shape[0], 1, shape[2]) if mask is None else mask
+        gains,
+        strengths,
+        voice,
+        torch.zeros(shape),
+        torch.ones(shape),
+        torch.ones(shape[0], 1, shape[2]) if mask is None else mask,
     )
 
 
@@ -18,7 +26,7 @@ def logits(values):
 
 
 def loss(gains, strengths, targets):
-    return percepnet_loss((logits(gains), logits(strengths), torch.full(gains.shape[:2], 9.0)), targets, LossWeights())
+    return percepnet_loss((logits(gains), logits(strengths), torch.full(gains.shape[:2], 9.0)), targets, PLAIN)
 
 
 @pytest.fixture
@@ -70,3 +78,17 @@ def test_a_wrong_shape_costs_more_than_a_wrong_level_where_there_is_speech():
     assert loss(shape**2, strengths, goal)[0] > 3 * loss(level**2, strengths, goal)[0]
     goal.voice.zero_()
     assert loss(shape**2, strengths, goal)[1]["shape"] == 0
+
+
+def test_the_gains_on_the_scales_are_those_that_are_applied():
+    generator = torch.Generator().manual_seed(0)
+    gains = torch.rand(1, 50, 34, generator=generator) ** 4
+    energies = 10 ** (6 * torch.rand(1, 50, 34, generator=generator) - 4)
+    want = envelope_postfilter(limit_decay(gains[0].numpy()), energies[0].numpy())
+    torch.testing.assert_close(applied_gains(gains, energies)[0], torch.from_numpy(want), atol=5e-3, rtol=0)
+
+
+def test_the_gradient_of_silence_behind_the_post_filter_is_finite():
+    gains = torch.zeros(1, 20, 34, requires_grad=True)
+    applied_gains(gains, torch.zeros(1, 20, 34)).sum().backward()
+    assert torch.isfinite(gains.grad).all()

@@ -31,6 +31,7 @@ from vivavoce.training.rooms import RIR_CORPUS, Room, measured_rooms, simulate_r
 BIN_HZ = 50.0
 FULL_BAND_HZ = 20_000
 VOICE_BELOW_PEAK = 1e-3  # a frame is speech when its clean energy is within 30 dB of the loudest
+MIN_ENERGY = 1e-6  # of a band, where levels are taken: far below 1 bit of 16
 MASK_BELOW = 0.97  # of the bandwidth: a band whose middle is above it has lost too much of itself
 LEVEL_SHIFT = (-0.6, 0.15)  # units of 20 dB: as if something louder had come before
 EXAMPLES = 16  # items by which first weights are scaled
@@ -84,7 +85,8 @@ class ItemMaker:
         self.mixer, self.lookahead, self.shift_levels = mixer, lookahead, shift_levels
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
-        """Arrays of item `index`: features (frames, 70), gains and strengths (frames, 34), voice (frames,), mask."""
+        """Arrays of item `index`: features (frames, 70), gains, strengths and levels (frames, 34), voice
+        (frames,), mask."""
         item = training_item(self.mixer.mixture(index), self.lookahead)
         random = np.random.default_rng([self.mixer.seed, index, 1])
         if self.shift_levels and random.random() < 0.5:
@@ -99,7 +101,7 @@ def training_item(mixture: Mixture, lookahead: int) -> dict[str, np.ndarray]:
     both by `loss_of`.
     """
     frames = len(mixture.noisy) // HOP
-    features, gains, strengths, _, clean, attenuations = percepnet_targets(
+    features, gains, strengths, noisy, clean, attenuations = percepnet_targets(
         mixture.noisy, mixture.clean, frames, lookahead
     )
     energy = clean.sum(axis=1)
@@ -107,6 +109,7 @@ def training_item(mixture: Mixture, lookahead: int) -> dict[str, np.ndarray]:
         "features": features,
         "gains": gains * attenuations,
         "strengths": strengths,
+        "levels": np.log10(noisy + MIN_ENERGY),
         "voice": (energy > VOICE_BELOW_PEAK * max(energy.max(), 1e-6)).astype(np.float32),
         "mask": band_mask(mixture.bandwidth_hz),
     }
@@ -131,6 +134,7 @@ def loss_of(weights: LossWeights, lookahead: int) -> Callable:
             batch["strengths"][:, :frames],
             batch["voice"][:, :frames],
             batch["features"][:, :frames, :BANDS],
+            torch.pow(10.0, batch["levels"][:, :frames]),
             batch["mask"][:, None, :],
         )
         return percepnet_loss(outputs, targets, weights)
