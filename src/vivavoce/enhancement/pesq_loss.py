@@ -1,9 +1,9 @@
 """How far the denoised speech is from the clean one on the scale of PESQ, with a gradient, from band energies alone.
 
 ITU-T P.862 (PESQ), its wide-band form P.862.2, with its steps in its order: level, equaliser, frame gain, loudness
-after Zwicker, masked disturbance, asymmetry, L6 over 320 ms and L2 over the item. What differs: the bands are the 24 ERB
-bands up to 7.6 kHz in place of 49 Bark bands, the frames our 10 ms in place of 16, the hearing threshold Terhardt's
-formula; there is nothing to align in time.
+after Zwicker, masked disturbance, asymmetry, L6 over 320 ms and L2 over the item. What differs: the bands are the ERB
+bands up to 7.6 kHz in place of 49 of the Bark scale, the frames our 10 ms in place of 16, the hearing threshold
+Terhardt's formula; there is nothing to align in time.
 
 Against the standard's own program, on 46 clips of `val` as they were, after this system and after four others: the
 correlation was 0.96, that of differences on the same clip 0.93, and their size the same (0.98).

@@ -17,13 +17,13 @@ from torch import Tensor
 from vivavoce.enhancement.features import ERB_BANDS
 
 BIN_HZ = 50.0
-RANGE_HZ = (150.0, 4300.0)
+LOWEST_HZ, HIGHEST_HZ = 150.0, 4300.0
 SEGMENT, HOP = 38, 4  # frames
 CLIP = 1 + 10 ** (15 / 20)  # times the clean envelope: what is worse than -15 dB is no worse
 TINY = 1e-12
 
 _HZ = ERB_BANDS.centres * BIN_HZ
-FIRST, LAST = int(np.argmax(_HZ >= RANGE_HZ[0])), int(np.sum(_HZ <= RANGE_HZ[1]))
+FIRST, LAST = int(np.sum(_HZ < LOWEST_HZ)), int(np.sum(_HZ <= HIGHEST_HZ))
 
 
 def stoi_distance(clean: Tensor, denoised: Tensor, voice: Tensor, mask: Tensor) -> Tensor:

@@ -85,8 +85,7 @@ class ItemMaker:
         self.mixer, self.lookahead, self.shift_levels = mixer, lookahead, shift_levels
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
-        """Arrays of item `index`: features (frames, 70), gains, strengths and levels (frames, 34), voice
-        (frames,), mask."""
+        """Arrays of item `index`: features (frames, 70); gains, strengths and levels (frames, 34); voice; mask."""
         item = training_item(self.mixer.mixture(index), self.lookahead)
         random = np.random.default_rng([self.mixer.seed, index, 1])
         if self.shift_levels and random.random() < 0.5:
