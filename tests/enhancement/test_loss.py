@@ -92,3 +92,33 @@ def test_the_gradient_of_silence_behind_the_post_filter_is_finite():
     gains = torch.zeros(1, 20, 34, requires_grad=True)
     applied_gains(gains, torch.zeros(1, 20, 34)).sum().backward()
     assert torch.isfinite(gains.grad).all()
+
+
+def residual(gains, targets):
+    logit = torch.zeros(gains.shape[:2])
+    return percepnet_loss((logits(gains), logits(gains), logit), targets, LossWeights())[1]["residual"]
+
+
+def test_noise_left_in_pauses_costs_and_none_does_not():
+    """Speech in the first half, at 0 dB; noise 20 dB below it in the second."""
+    wanted = torch.ones(1, 40, 34)
+    wanted[:, 20:] = 0
+    energies = torch.ones(1, 40, 34)
+    energies[:, 20:] = 0.01
+    voice = wanted[..., 0].clone()
+    goal = Targets(wanted, wanted, voice, torch.zeros_like(wanted), energies, torch.ones(1, 1, 34))
+    left = wanted.clone()
+    left[:, 20:] = 1
+    loud, quiet = residual(left, goal), residual(wanted, goal)
+    assert loud == pytest.approx(4, abs=0.1)  # -20 dB over what is inaudible at -60 dB
+    assert quiet < 0.5  # the limit on decay alone
+    speech_gone = wanted.clone()
+    speech_gone[:, :20] = 0.1
+    assert residual(speech_gone, goal) <= quiet
+
+
+def test_noise_alone_is_to_become_silent():
+    nothing, energies = torch.zeros(1, 40, 34), torch.full((1, 40, 34), 1e-3)
+    goal = Targets(nothing, nothing, nothing[..., 0], nothing, energies, torch.ones(1, 1, 34))
+    assert residual(torch.ones(1, 40, 34), goal) > 5
+    assert residual(nothing, goal) < 0.1
