@@ -122,3 +122,17 @@ def test_noise_alone_is_to_become_silent():
     goal = Targets(nothing, nothing, nothing[..., 0], nothing, energies, torch.ones(1, 1, 34))
     assert residual(torch.ones(1, 40, 34), goal) > 5
     assert residual(nothing, goal) < 0.1
+
+
+def test_speech_is_to_keep_the_level_of_each_band():
+    wanted = torch.full((1, 80, 34), 0.5)
+    ones = torch.ones(1, 80, 34)
+    goal = Targets(wanted, wanted, ones[..., 0], torch.zeros_like(wanted), ones, torch.ones(1, 1, 34))
+
+    def level(gains):
+        return percepnet_loss((logits(gains), logits(gains), goal.voice), goal, LossWeights())[1]["level"]
+
+    fainter, duller = wanted / 10, wanted.clone()
+    duller[..., 17:] /= 10
+    assert level(wanted) < 0.1  # what the post-filter does
+    assert level(fainter) > level(duller) + 0.5 > level(wanted) + 1
