@@ -65,7 +65,7 @@ class LossWeights:
     pesq: float = 1.0
     stoi: float = 30.0
     level: float = 2.0
-    residual: float = 0.2
+    residual: float = 0.4
     strengths: float = 0.5
     voice: float = 0.05
 
