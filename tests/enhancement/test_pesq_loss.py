@@ -1,35 +1,15 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-import soundfile
 
 torch = pytest.importorskip("torch")
 
-from vivavoce.enhancement.features import ERB_BANDS  # noqa: E402
+from noisy_bands import ALL_BANDS, SPEECH, energies, noisy  # noqa: E402
 from vivavoce.enhancement.pesq_loss import HEARD, pesq_distance  # noqa: E402
 from vivavoce.evaluation.metrics import pesq_wb  # noqa: E402
-
-DATA = Path(__file__).parent.parent / "data"
-SPEECH = soundfile.read(DATA / "speech-16k.flac", dtype="float32")[0][:80_000]
-NOISE = soundfile.read(DATA / "noise-16k.flac", dtype="float32")[0][:80_000]
-WINDOW = np.sin(np.pi * (np.arange(320) + 0.5) / 320)
-ALL_BANDS = torch.ones(1, 1, 34)
-
-
-def energies(samples):
-    """Band energies of samples at 16 kHz, bins 50 Hz apart as at 48 kHz."""
-    frames = np.lib.stride_tricks.sliding_window_view(samples, 320)[::160] * WINDOW
-    spectra = np.pad(np.abs(np.fft.rfft(frames)) ** 2, ((0, 0), (0, 481 - 161)))
-    return torch.from_numpy((spectra @ ERB_BANDS.weights.T).astype(np.float32))[None]
 
 
 def distance(clean, denoised, mask=ALL_BANDS):
     return float(pesq_distance(energies(clean), energies(denoised), mask))
-
-
-def noisy(snr_db):
-    return SPEECH + NOISE * np.float32(np.sqrt(np.mean(SPEECH**2) / np.mean(NOISE**2)) * 10 ** (-snr_db / 20))
 
 
 def raw(mos):

@@ -1,26 +1,10 @@
-from pathlib import Path
-
-import numpy as np
 import pytest
-import soundfile
 
 torch = pytest.importorskip("torch")
 
-from vivavoce.enhancement.features import ERB_BANDS  # noqa: E402
+from noisy_bands import ALL_BANDS, SPEECH, energies, noisy  # noqa: E402
 from vivavoce.enhancement.stoi_loss import FIRST, LAST, stoi_distance  # noqa: E402
 from vivavoce.evaluation.metrics import stoi  # noqa: E402
-
-DATA = Path(__file__).parent.parent / "data"
-SPEECH = soundfile.read(DATA / "speech-16k.flac", dtype="float32")[0][:80_000]
-NOISE = soundfile.read(DATA / "noise-16k.flac", dtype="float32")[0][:80_000]
-ALL_BANDS = torch.ones(1, 1, 34)
-
-
-def energies(samples):
-    frames = np.lib.stride_tricks.sliding_window_view(samples, 320)[::160] * np.hanning(320)
-    spectra = np.pad(np.abs(np.fft.rfft(frames)) ** 2, ((0, 0), (0, 481 - 161)))
-    return torch.from_numpy((spectra @ ERB_BANDS.weights.T).astype(np.float32))[None]
-
 
 CLEAN = energies(SPEECH)
 VOICE = (CLEAN.sum(-1) > 1e-4 * CLEAN.sum(-1).max()).float()
@@ -28,10 +12,6 @@ VOICE = (CLEAN.sum(-1) > 1e-4 * CLEAN.sum(-1).max()).float()
 
 def distance(denoised, mask=ALL_BANDS, voice=VOICE):
     return float(stoi_distance(CLEAN, denoised, voice, mask))
-
-
-def noisy(snr_db):
-    return SPEECH + NOISE * np.float32(np.sqrt(np.mean(SPEECH**2) / np.mean(NOISE**2)) * 10 ** (-snr_db / 20))
 
 
 @pytest.mark.parametrize("snr_db", [0, 5, 10, 20])
