@@ -57,6 +57,21 @@ def test_masked_bands_do_not_count(truth):
     assert loss(wrong, strengths, targets(gains, strengths))[0] > 0.1
 
 
+def test_masked_bands_do_not_count_behind_the_post_filter_either():
+    generator = torch.Generator().manual_seed(1)
+    gains, energies = torch.rand(2, 100, 34, generator=generator), torch.rand(2, 100, 34, generator=generator)
+    mask = torch.ones(2, 1, 34)
+    mask[..., 20:] = 0
+    goal = Targets(gains, gains, torch.ones(2, 100), torch.zeros_like(gains), energies, mask)
+    said, wrong = gains / 2, gains / 2
+    wrong = torch.cat([wrong[..., :20], 1 - wrong[..., 20:]], -1)
+    voice = torch.zeros(2, 100)
+    one, other = (percepnet_loss((logits(g), logits(gains), voice), goal, LossWeights())[1] for g in (said, wrong))
+    for term in ("pesq", "stoi", "level", "residual"):
+        torch.testing.assert_close(one[term], other[term], msg=term)
+    assert one["pesq"] > 0.1
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_gradients_are_finite_at_the_ends(value):
     gains = torch.full((1, 3, 34), value)

@@ -11,8 +11,8 @@ differences. Seven terms are added:
   limit on decay and the post-filter: what they do to speech the network then makes up for;
 - the level of an item's speech, in bels: PESQ and STOI forgive one that is wrong throughout, and without this term a
   network that was trained by them made the speech of 16 clips of `val` 2.3 dB fainter (1.2 before);
-- the noise that is left in pauses, in dB: on 16 clips of `val`, a network without this term left 25 dB more there than
-  RNNoise, and DNSMOS heard it (BAK 0.26 lower);
+- the noise that is left in pauses, in bels: on 16 clips of `val`, a network without this term left 25 dB more there
+  than RNNoise, and DNSMOS heard it (BAK 0.26 lower);
 - over-attenuation once more: D. Rika et al., "DPDFNet: boosting DeepFilterNet2 via dual-path RNN" (2025), gained 0.24
   DNSMOS by charging twice for speech that is removed.
 """
@@ -143,7 +143,7 @@ def applied_gains(gains: Tensor, energies: Tensor) -> Tensor:
         energies: Of the noisy bands, likewise.
 
     Returns:
-        Likewise.
+        Likewise; up to a little more than 1.
     """
     decay = MAX_DECAY
     for frames in (1, 2, 4):  # a gain is forgotten 8 frames later, 48 dB down
@@ -156,30 +156,29 @@ def applied_gains(gains: Tensor, energies: Tensor) -> Tensor:
 
 
 def _on_scales(gains: Tensor, targets: Targets) -> dict[str, Tensor]:
-    """Distances of the items with speech."""
+    """The terms behind the post-filter, by name; bands that the item's speech has not are silent."""
     speech = (targets.voice.mean(-1) >= MIN_SPEECH).float()
-    applied = applied_gains(gains, targets.energies)
-    clean, denoised = (g.square() * targets.energies for g in (targets.gains, applied))
+    noisy = targets.energies * targets.mask
+    clean, denoised = (g.square() * noisy for g in (targets.gains, applied_gains(gains, noisy)))
     distances = {
         "pesq": pesq_distance(clean, denoised, targets.mask),
         "stoi": stoi_distance(clean, denoised, targets.voice, targets.mask),
     }
     terms = {name: (distance * speech).sum() / speech.sum().clamp_min(1) for name, distance in distances.items()}
-    level, residual = _level(clean, denoised, targets), _residual(clean, denoised, targets)
-    return {**terms, "level": level, "residual": residual}
+    return {**terms, "level": _level(clean, denoised, targets), "residual": _residual(clean, denoised, noisy, targets)}
 
 
 def _level(clean: Tensor, denoised: Tensor, targets: Targets) -> Tensor:
-    speech = targets.mask * targets.voice[..., None]
-    wanted, got = ((energies * speech).sum((1, 2)) + TINY for energies in (clean, denoised))
+    """Energy of an item's speech against what it should be, squared bels; 0 without speech."""
+    wanted, got = ((energies * targets.voice[..., None]).sum((1, 2)) + TINY for energies in (clean, denoised))
     return functional.relu(torch.log10(got / wanted).abs() - LEVEL_TOLERANCE).square().mean()
 
 
-def _residual(clean: Tensor, denoised: Tensor, targets: Targets) -> Tensor:
+def _residual(clean: Tensor, denoised: Tensor, noisy: Tensor, targets: Targets) -> Tensor:
     """Noise in pauses over what is inaudible beside the speech, in bels."""
-    wanted, left, noisy = ((energies * targets.mask).sum(-1) for energies in (clean, denoised, targets.energies))
+    wanted, left, heard = (energies.sum(-1) for energies in (clean, denoised, noisy))
     speech = (wanted * targets.voice).sum(-1, keepdim=True) / targets.voice.sum(-1, keepdim=True).clamp_min(1)
-    level = speech + NOISE_ALONE * noisy.mean(-1, keepdim=True) + TINY
+    level = speech + NOISE_ALONE * heard.mean(-1, keepdim=True) + TINY
     excess = functional.relu(torch.log10((left / level + INAUDIBLE) / (wanted / level + INAUDIBLE)))
     pause = (wanted < PAUSE * level).float()
     return (excess * pause).sum() / pause.sum().clamp_min(1)

@@ -18,7 +18,6 @@ from torch.nn import functional
 
 from vivavoce.enhancement.features import ERB_BANDS
 
-BIN_HZ = 50.0
 TOP_HZ = 7600.0
 SPEECH_HZ = (350.0, 3250.0)  # where the level is taken
 SPEECH_ENERGY = 10**7.9  # 79 dB SPL: the level at which all speech is compared
@@ -44,7 +43,7 @@ def _tensor(x: np.ndarray) -> Tensor:
     return torch.from_numpy(np.asarray(x, np.float32))
 
 
-_HZ = ERB_BANDS.centres * BIN_HZ
+_HZ = ERB_BANDS.centres_hz
 HEARD = int(np.sum(_HZ <= TOP_HZ))  # bands
 _EDGES = np.concatenate([[0.0], (_HZ[1:] + _HZ[:-1]) / 2])
 _KHZ = np.maximum(_HZ[:HEARD], 100) / 1000

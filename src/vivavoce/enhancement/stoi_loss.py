@@ -16,13 +16,12 @@ from torch import Tensor
 
 from vivavoce.enhancement.features import ERB_BANDS
 
-BIN_HZ = 50.0
 LOWEST_HZ, HIGHEST_HZ = 150.0, 4300.0
 SEGMENT, HOP = 38, 4  # frames
 CLIP = 1 + 10 ** (15 / 20)  # times the clean envelope: what is worse than -15 dB is no worse
 TINY = 1e-12
 
-_HZ = ERB_BANDS.centres * BIN_HZ
+_HZ = ERB_BANDS.centres_hz
 FIRST, LAST = int(np.sum(_HZ < LOWEST_HZ)), int(np.sum(_HZ <= HIGHEST_HZ))
 
 

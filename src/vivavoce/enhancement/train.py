@@ -28,10 +28,9 @@ from vivavoce.training.mixing import MixConfig, Mixer, Mixture
 from vivavoce.training.pool import ItemPool
 from vivavoce.training.rooms import RIR_CORPUS, Room, measured_rooms, simulate_rooms
 
-BIN_HZ = 50.0
 FULL_BAND_HZ = 20_000
 VOICE_BELOW_PEAK = 1e-3  # a frame is speech when its clean energy is within 30 dB of the loudest
-MIN_ENERGY = 1e-6  # of a band, where levels are taken: far below 1 bit of 16
+MIN_ENERGY = 1e-6  # of a band, before its logarithm: far below 1 bit of 16
 MASK_BELOW = 0.97  # of the bandwidth: a band whose middle is above it has lost too much of itself
 LEVEL_SHIFT = (-0.6, 0.15)  # units of 20 dB: as if something louder had come before
 EXAMPLES = 16  # items by which first weights are scaled
@@ -85,7 +84,7 @@ class ItemMaker:
         self.mixer, self.lookahead, self.shift_levels = mixer, lookahead, shift_levels
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
-        """Arrays of item `index`: features (frames, 70); gains, strengths and levels (frames, 34); voice; mask."""
+        """Arrays of item `index`: features (frames, 70); gains, strengths, log_energies (frames, 34); voice; mask."""
         item = training_item(self.mixer.mixture(index), self.lookahead)
         random = np.random.default_rng([self.mixer.seed, index, 1])
         if self.shift_levels and random.random() < 0.5:
@@ -108,7 +107,7 @@ def training_item(mixture: Mixture, lookahead: int) -> dict[str, np.ndarray]:
         "features": features,
         "gains": gains * attenuations,
         "strengths": strengths,
-        "levels": np.log10(noisy + MIN_ENERGY),
+        "log_energies": np.log10(noisy + MIN_ENERGY),
         "voice": (energy > VOICE_BELOW_PEAK * max(energy.max(), 1e-6)).astype(np.float32),
         "mask": band_mask(mixture.bandwidth_hz),
     }
@@ -118,7 +117,7 @@ def band_mask(bandwidth_hz: int) -> np.ndarray:
     """1 for each band that speech of this bandwidth says something about, shape (34,)."""
     if bandwidth_hz >= FULL_BAND_HZ:
         return np.ones(BANDS, np.float32)
-    return (ERB_BANDS.centres * BIN_HZ <= MASK_BELOW * bandwidth_hz).astype(np.float32)
+    return (ERB_BANDS.centres_hz <= MASK_BELOW * bandwidth_hz).astype(np.float32)
 
 
 def loss_of(weights: LossWeights, lookahead: int) -> Callable:
@@ -133,7 +132,7 @@ def loss_of(weights: LossWeights, lookahead: int) -> Callable:
             batch["strengths"][:, :frames],
             batch["voice"][:, :frames],
             batch["features"][:, :frames, :BANDS],
-            torch.pow(10.0, batch["levels"][:, :frames]),
+            torch.pow(10.0, batch["log_energies"][:, :frames]),
             batch["mask"][:, None, :],
         )
         return percepnet_loss(outputs, targets, weights)

@@ -212,7 +212,7 @@ def _pictures(trace: DenoiseTrace, done: DenoisedFile, columns: int) -> Iterator
     colours = colour_map()
     bands = ErbBands()
     gains = trace.frames[:, 3:]
-    labels = [[1 - (band + 0.5) / len(gains[0]), f"{bands.centres[band] * 0.05:.3g}"] for band in LABELLED_BANDS]
+    labels = [[1 - (band + 0.5) / len(gains[0]), f"{bands.centres_hz[band] / 1000:.3g}"] for band in LABELLED_BANDS]
     note = f"of the {len(gains[0])} ERB bands, bright: kept, black: {GAIN_FLOOR_DB:.0f} dB"
     picture = gains_picture(gains, min(columns, len(gains)))
     yield _entry("gains", "Gains", note, labels, "kHz", 150), encode_png(picture, colours)

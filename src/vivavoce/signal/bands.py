@@ -21,6 +21,7 @@ class ErbBands:
 
     Attributes:
         centres: Bin of each band's centre, shape (bands,), int.
+        centres_hz: The same in Hz, float.
         weights: Shape (bands, bins), float32; the bands sum to 1 at every bin.
     """
 
@@ -43,6 +44,7 @@ class ErbBands:
         if centres[-1] >= bins:
             raise ValueError(f"{bands} bands of {MIN_SPACING_BINS} bins and more do not fit into {bins} bins")
         self.centres = centres
+        self.centres_hz = centres * bin_hz
         points = np.interp(np.arange(bins), centres, np.arange(bands))
         self.weights = np.maximum(0, 1 - np.abs(points - np.arange(bands)[:, None])).astype(np.float32)
 
