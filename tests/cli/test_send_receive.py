@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import sys
+import threading
 import time
 
 import numpy as np
@@ -141,6 +142,28 @@ def test_the_sender_hears_the_reports_of_the_receiver(calls, name):
         assert sent["expected_loss_pct"] == 0  # it was 10 until the first report
     else:
         assert sent["fraction_lost"] > 0.03
+
+
+def test_the_first_report_is_timed_by_the_stream_not_by_the_wait_for_it(run, clip, ports, tmp_path, monkeypatch):
+    monkeypatch.setattr(receive_module.random, "uniform", lambda low, high: high)
+    port, waits_s = ports.free(), []
+
+    def call_late(sockets, packets):
+        ports.wait_until_taken(port)
+        time.sleep(1.2 * receive_module.REPORT_S / 2)
+        began = time.monotonic()
+        for packet in packets:
+            sockets.rtp.sendto(packet, ("127.0.0.1", port))
+            waits_s.extend(time.monotonic() - began for _ in sockets.wait(time.monotonic() + 0.02))
+
+    with open_towards(socket.AF_INET, rtcp_mux=False) as sockets:
+        caller = threading.Thread(target=call_late, args=(sockets, packets_of(clip, 100)))
+        caller.start()
+        status, _, err = run("receive", tmp_path / "heard.wav", "--listen", f"127.0.0.1:{port}", "--idle", 0.5)
+        caller.join()
+    assert status == 0, err
+    assert len(waits_s) == 1
+    assert waits_s[0] == pytest.approx(receive_module.REPORT_S / 2, abs=0.5)
 
 
 def test_ctrl_c_leaves_a_whole_file(command, ports, clip, tmp_path):

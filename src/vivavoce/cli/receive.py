@@ -184,8 +184,7 @@ class _Session:
         from vivavoce.cli.udp import clock
 
         began = clock()
-        report_at = began + REPORT_S / 2
-        first_pull, pulls = began, 0
+        first_pull, pulls, report_at = began, 0, math.inf
         ended_at: float | None = None
         while True:
             started = self._newest_arrival is not None
@@ -193,8 +192,8 @@ class _Session:
             for arrival in self._sockets.wait(due if started else clock() + WAITING_S):
                 self._take(arrival)
             now = clock()
-            if not started:
-                first_pull = now
+            if not started:  # a peer may come long after us, and its call be short: the first report waits for it alone
+                first_pull, report_at = now, now + REPORT_S / 2
             while first_pull + pulls * PULL_S <= now:
                 self._play(recording, first_pull + pulls * PULL_S)
                 pulls += 1
