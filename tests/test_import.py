@@ -8,7 +8,7 @@ import pytest
 
 # Whatever a base install or an extra may bring. NumPy and the standard library are all that the import may use.
 BLOCKED = [
-    *("aiortc", "atheris", "audioread", "av", "hypothesis", "librosa", "matplotlib", "nanobind", "onnxruntime"),
+    *("aiortc", "atheris", "audioread", "av", "hypothesis", "librosa", "matplotlib", "nanobind", "onnx", "onnxruntime"),
     *("pandas", "pesq", "PIL", "playwright", "pyarrow", "pystoi", "pytest", "requests", "rich", "scipy", "sklearn"),
     *("soundfile", "soxr", "speechmos", "tensorflow", "torch", "torchaudio", "tqdm", "typer"),
 ]

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from vivavoce.enhancement.dnsmos_loss import dnsmos_distance  # noqa: E402
 from vivavoce.enhancement.loss import LossWeights, Targets, applied_gains, percepnet_loss  # noqa: E402
 from vivavoce.enhancement.postfilter import envelope_postfilter, limit_decay  # noqa: E402
 
@@ -151,3 +154,16 @@ def test_speech_is_to_keep_its_level():
     assert level(wanted / 3) > 0.5
     goal.voice.zero_()
     assert level(wanted / 3) == 0
+
+
+def test_dnsmos_hears_what_is_applied_to_the_items_that_it_judges():
+    generator = torch.Generator().manual_seed(0)
+    gains, energies = torch.rand(3, 60, 34, generator=generator), torch.rand(3, 60, 34, generator=generator)
+    sound = 0.1 * torch.randn(2, 9_600, generator=generator)
+    judged = torch.tensor([True, False, True])
+    plain = Targets(gains, gains, torch.ones(3, 60), torch.zeros_like(gains), energies, torch.ones(3, 1, 34))
+    outputs = (logits(gains), logits(gains), torch.zeros(3, 60))
+    assert percepnet_loss(outputs, plain, LossWeights())[1]["dnsmos"] == 0
+    got = percepnet_loss(outputs, replace(plain, judged=judged, sound=sound), LossWeights())[1]["dnsmos"]
+    want = dnsmos_distance(applied_gains(gains.clamp(1e-4, 1 - 1e-4), energies)[judged], sound).mean()
+    torch.testing.assert_close(got, want, atol=1e-3, rtol=0)

@@ -32,7 +32,7 @@ def test_the_image_is_made_of_the_weights(name):
 def test_the_card_tells_how_it_was_made(name):
     card = json.loads((MODELS / f"{name}.json").read_text())
     assert card["name"] == name
-    for entry in ("architecture", "data", "splits", "recipe", "steps", "metrics", "licence"):
+    for entry in ("architecture", "data", "scales_in_the_loss", "splits", "recipe", "steps", "metrics", "licence"):
         assert card[entry], entry
 
 

@@ -15,8 +15,9 @@ pytest.importorskip("torch")
 pytest.importorskip("pyroomacoustics")
 
 from vivavoce._core import Model, PercepNetNetwork
-from vivavoce.enhancement.train import band_mask, training_item
+from vivavoce.enhancement.train import JUDGED_DB, JUDGED_ONE_IN, ItemMaker, band_mask, training_item
 from vivavoce.training.corpus import NOISE_CORPORA, SPEECH_CORPORA
+from vivavoce.training.level import active_power, level_db
 from vivavoce.training.mixing import Mixture
 
 RECIPE = Path(__file__).parents[2] / "recipes/percepnet.sh"
@@ -102,6 +103,36 @@ def test_targets_of_clean_speech_are_ones_and_of_noise_alone_zeros():
     silent = training_item(Mixture(noise, 0 * noise, 24_000, "noise only", -np.inf, -26), 2)
     assert silent["gains"][1:].max() < 0.01
     assert silent["voice"].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("index", "kind", "bandwidth_hz", "judged"),
+    [
+        pytest.param(0, "mixed", 24_000, True, id="the first"),
+        pytest.param(JUDGED_ONE_IN, "noise first", 8_000, True, id="wide band"),
+        pytest.param(1, "mixed", 24_000, False, id="not its turn"),
+        pytest.param(0, "mixed", 4_000, False, id="narrow band"),
+        pytest.param(0, "noise only", 24_000, False, id="no speech"),
+    ],
+)
+def test_some_items_go_to_the_judge_at_an_ordinary_level(index, kind, bandwidth_hz, judged):
+    class Mixer:
+        seed = 0
+
+        def mixture(self, index):
+            speech = 0.02 * voice(np.random.default_rng(index), 2, 48_000)
+            snr_db = -np.inf if kind == "noise only" else 30.0
+            return Mixture(speech, speech, bandwidth_hz, kind, snr_db, level_db(active_power(speech)))
+
+    item = ItemMaker(Mixer(), 2, shift_levels=False)(index)
+    assert item["judged"] == judged
+    assert item["sound"].shape == (32_000,)
+    if judged:
+        assert level_db(active_power(item["sound"].astype(np.float32))) == pytest.approx(
+            JUDGED_DB, abs=3
+        )  # a part is above 8 kHz
+    else:
+        assert not item["sound"].any()
 
 
 def test_bands_above_the_speech_are_masked():

@@ -1,7 +1,7 @@
 """How wrong the network's gains and strengths are, in compressed units that follow the ear.
 
 The gains' loss is that of J.-M. Valin et al. (INTERSPEECH 2020), section 4.2: squares and fourth powers of compressed
-differences. Seven terms are added:
+differences. Eight terms are added:
 
 - the spectral shape of frames with speech: differences less their mean over the frame. On ten clips of `val`, a network
   with the true shape in place of its own gained 0.76 PESQ-WB, with the true mean of each frame 0.13; yet most of the
@@ -9,6 +9,7 @@ differences. Seven terms are added:
 - each band once more, weighted by how loud it is in the frame: what is loud is heard;
 - the distances on the scales of PESQ and of STOI (`pesq_loss.py`, `stoi_loss.py`), of items with speech, behind the
   limit on decay and the post-filter: what they do to speech the network then makes up for;
+- the opinion that DNSMOS has of a few items (`dnsmos_loss.py`);
 - the level of an item's speech, in bels: PESQ and STOI forgive one that is wrong throughout, and without this term a
   network that was trained by them made the speech of 16 clips of `val` 2.3 dB fainter (1.2 before);
 - the noise that is left in pauses, in bels: on 16 clips of `val`, a network without this term left 25 dB more there
@@ -26,6 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vivavoce.enhancement.dnsmos_loss import dnsmos_distance
 from vivavoce.enhancement.pesq_loss import pesq_distance
 from vivavoce.enhancement.postfilter import MAX_DECAY, POSTFILTER_BETA, TINY
 from vivavoce.enhancement.stoi_loss import stoi_distance
@@ -53,6 +55,7 @@ class LossWeights:
         over_attenuation: Gains below the target, once more.
         pesq: Distance on the scale of PESQ.
         stoi: Distance on the scale of STOI.
+        dnsmos: Distance from the best opinion.
         level: Level of speech.
         residual: Noise left in pauses.
         strengths: Comb-filter strengths.
@@ -64,6 +67,7 @@ class LossWeights:
     over_attenuation: float = 2.0
     pesq: float = 1.0
     stoi: float = 30.0
+    dnsmos: float = 2.0
     level: float = 2.0
     residual: float = 0.4
     strengths: float = 0.5
@@ -81,6 +85,8 @@ class Targets:
         levels: Band levels of the noisy frame in units of 20 dB, shape (batch, frames, bands).
         energies: Band energies of the noisy frame, likewise, in any one unit for an item.
         mask: 1 for bands that the item's speech has, shape (batch, 1, bands).
+        judged: Which items DNSMOS is asked about, shape (batch,), bool; None: no item.
+        sound: The noisy side of these at 16 kHz, shape (judged items, samples).
     """
 
     gains: Tensor
@@ -89,6 +95,8 @@ class Targets:
     levels: Tensor
     energies: Tensor
     mask: Tensor
+    judged: Tensor | None = None
+    sound: Tensor | None = None
 
 
 def percepnet_loss(
@@ -127,6 +135,7 @@ def percepnet_loss(
         + weights.over_attenuation * terms["over_attenuation"]
         + weights.pesq * terms["pesq"]
         + weights.stoi * terms["stoi"]
+        + weights.dnsmos * terms["dnsmos"]
         + weights.level * terms["level"]
         + weights.residual * terms["residual"]
         + weights.strengths * terms["strengths"]
@@ -159,12 +168,16 @@ def _on_scales(gains: Tensor, targets: Targets) -> dict[str, Tensor]:
     """The terms behind the post-filter, by name; bands that the item's speech has not are silent."""
     speech = (targets.voice.mean(-1) >= MIN_SPEECH).float()
     noisy = targets.energies * targets.mask
-    clean, denoised = (g.square() * noisy for g in (targets.gains, applied_gains(gains, noisy)))
+    applied = applied_gains(gains, noisy)
+    clean, denoised = (g.square() * noisy for g in (targets.gains, applied))
     distances = {
         "pesq": pesq_distance(clean, denoised, targets.mask),
         "stoi": stoi_distance(clean, denoised, targets.voice, targets.mask),
     }
     terms = {name: (distance * speech).sum() / speech.sum().clamp_min(1) for name, distance in distances.items()}
+    terms["dnsmos"] = applied.new_zeros(())
+    if targets.judged is not None and targets.sound is not None and targets.judged.any():
+        terms["dnsmos"] = dnsmos_distance(applied[targets.judged], targets.sound).mean()
     return {**terms, "level": _level(clean, denoised, targets), "residual": _residual(clean, denoised, noisy, targets)}
 
 

@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import soxr
 import torch
 from torch import Tensor, nn
 
 from vivavoce._core import percepnet_targets
+from vivavoce.enhancement import dnsmos_loss
 from vivavoce.enhancement.features import ERB_BANDS
 from vivavoce.enhancement.image import model_image
 from vivavoce.enhancement.loss import LossWeights, Targets, percepnet_loss
@@ -33,6 +35,9 @@ VOICE_BELOW_PEAK = 1e-3  # a frame is speech when its clean energy is within 30 
 MIN_ENERGY = 1e-6  # of a band, before its logarithm: far below 1 bit of 16
 MASK_BELOW = 0.97  # of the bandwidth: a band whose middle is above it has lost too much of itself
 LEVEL_SHIFT = (-0.6, 0.15)  # units of 20 dB: as if something louder had come before
+JUDGED_ONE_IN = 16  # items; DNSMOS costs as much as the network on twenty
+JUDGED_FROM_HZ = 7_000  # it takes what is missing below for damage
+JUDGED_DB = -26.0  # dBFS of active speech: the opinion depends on the level
 EXAMPLES = 16  # items by which first weights are scaled
 ECHO_WINDOW = 100  # batches, where items are used again
 WEIGHTS = "weights.safetensors"
@@ -84,8 +89,16 @@ class ItemMaker:
         self.mixer, self.lookahead, self.shift_levels = mixer, lookahead, shift_levels
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
-        """Arrays of item `index`: features (frames, 70); gains, strengths, log_energies (frames, 34); voice; mask."""
-        item = training_item(self.mixer.mixture(index), self.lookahead)
+        """Arrays of item `index`.
+
+        Features (frames, 70); gains, strengths, log_energies (frames, 34); voice (frames,); mask (34,); whether DNSMOS
+        is asked about it, shape (), and for it the noisy samples at 16 kHz.
+        """
+        mixture = self.mixer.mixture(index)
+        item = training_item(mixture, self.lookahead)
+        judged = index % JUDGED_ONE_IN == 0 and np.isfinite(mixture.snr_db) and mixture.bandwidth_hz >= JUDGED_FROM_HZ
+        item["judged"] = np.array(judged, np.float32)
+        item["sound"] = judged_sound(mixture) if judged else np.zeros(len(mixture.noisy) // 3, np.float32)
         random = np.random.default_rng([self.mixer.seed, index, 1])
         if self.shift_levels and random.random() < 0.5:
             item["features"][:, :BANDS] += random.uniform(*LEVEL_SHIFT)
@@ -113,6 +126,12 @@ def training_item(mixture: Mixture, lookahead: int) -> dict[str, np.ndarray]:
     }
 
 
+def judged_sound(mixture: Mixture) -> np.ndarray:
+    """What DNSMOS would hear of the noisy side: 16-kHz samples, shape (samples / 3,)."""
+    gain = np.float32(10 ** ((JUDGED_DB - mixture.level_db) / 20))
+    return gain * soxr.resample(mixture.noisy, SAMPLE_RATE, dnsmos_loss.SAMPLE_RATE)[: len(mixture.noisy) // 3]
+
+
 def band_mask(bandwidth_hz: int) -> np.ndarray:
     """1 for each band that speech of this bandwidth says something about, shape (34,)."""
     if bandwidth_hz >= FULL_BAND_HZ:
@@ -134,6 +153,8 @@ def loss_of(weights: LossWeights, lookahead: int) -> Callable:
             batch["features"][:, :frames, :BANDS],
             torch.pow(10.0, batch["log_energies"][:, :frames]),
             batch["mask"][:, None, :],
+            judged := batch["judged"] > 0,
+            batch["sound"][judged],
         )
         return percepnet_loss(outputs, targets, weights)
 
@@ -222,6 +243,7 @@ def finish(run: PercepNetRun, trainer: Trainer[PercepNet], validation_loss: floa
         },
         "sample_rate": SAMPLE_RATE,
         "data": {name: LICENCES[name] for name in (*SPEECH_CORPORA, *NOISE_CORPORA, RIR_CORPUS)},
+        "scales_in_the_loss": ["PESQ", "STOI", "DNSMOS P.835 OVRL"],
         "splits": {"train": "weights", "val": "validation loss"},
         "recipe": "recipes/percepnet.sh",
         "source_revision": source_revision(),
