@@ -65,9 +65,9 @@ class LossWeights:
     shape: float = 5.0
     loudness: float = 1.0
     over_attenuation: float = 2.0
-    pesq: float = 1.0
+    pesq: float = 1.2
     stoi: float = 30.0
-    dnsmos: float = 2.0
+    dnsmos: float = 0.8
     level: float = 2.0
     residual: float = 0.4
     strengths: float = 0.5
