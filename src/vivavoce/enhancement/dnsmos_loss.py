@@ -4,9 +4,9 @@ C. K. A. Reddy et al., "DNSMOS P.835: a non-intrusive perceptual objective speec
 suppressors" (ICASSP 2022). The network is the published one, read from the package `speechmos` and run in PyTorch; it
 hears 16-kHz sound that is made from the noisy spectra and the gains, without the comb filter, which it hardly hears.
 
-A network that is trained by its judge learns what the judge likes: in the first 70 steps with this term, OVRL of 16
-clips of `val` rose by 0.10, and the P.808 opinion, which is not in the loss, stood still. So the term is one of many,
-and what it has brought has to be seen in figures that are in no loss.
+A network that is trained by its judge learns what the judge likes: over 840 steps with this term, OVRL of 16 clips of
+`val` rose by 0.16 at no cost in PESQ or STOI; on the test clips OVRL rose by 0.14, and the P.808 opinion, which is in
+no loss, by 0.06. So the term is one of many, and what it has brought has to be seen in figures that are in no loss.
 """
 
 from __future__ import annotations
