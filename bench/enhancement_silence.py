@@ -36,8 +36,8 @@ def silence(bench: Bench) -> Iterator[Report]:
     columns |= {"recovered": "recovered"}
     note = (
         "Peak: of the output, from 1 s into the silence. dB: gain of the speech itself after the silence, in the first "
-        "100 ms that hold any and in the second after, in a fresh stream in brackets; recovered: in that second the gain "
-        f"is within {RECOVERED_DB:g} dB of 0, and SI-SDR no more than that below the fresh stream's."
+        "100 ms that hold any and in the second after, in a fresh stream in brackets; recovered: in that second the "
+        f"gain is within {RECOVERED_DB:g} dB of 0, and SI-SDR no more than that below the fresh stream's."
     )
     yield Report("silence", "Silence", columns, rows, [note])
 
