@@ -7,10 +7,12 @@
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <iterator>
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace nb = nanobind;
@@ -20,6 +22,7 @@ namespace binding {
 
 using Array = nb::ndarray<nb::ro, nb::device::cpu>;
 using FloatVector = nb::ndarray<nb::numpy, float, nb::ndim<1>>;
+using FloatMatrix = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
 using ComplexVector = nb::ndarray<nb::numpy, std::complex<float>, nb::ndim<1>>;
 
 /// What the user gave, as he would write it: "float64 of shape (2, 3)".
@@ -70,7 +73,17 @@ class Vector {
   std::vector<T> copy_;
 };
 
-/// A new NumPy array that owns its memory. `fill` writes it, without the GIL.
+/// A NumPy array that owns `data`.
+template <class Result>
+Result Own(std::unique_ptr<typename Result::Scalar[]> data, std::initializer_list<size_t> shape) {
+  using T = typename Result::Scalar;
+  T* const pointer = data.get();
+  nb::capsule owner(pointer, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  data.release();
+  return Result(pointer, shape, owner);
+}
+
+/// A new NumPy vector that owns its memory. `fill` writes it, without the GIL.
 template <class Result, class Fill>
 Result NewArray(size_t count, Fill fill) {
   using T = typename Result::Scalar;
@@ -79,10 +92,7 @@ Result NewArray(size_t count, Fill fill) {
     const nb::gil_scoped_release release;
     fill(data.get());
   }
-  T* const pointer = data.get();
-  nb::capsule owner(pointer, [](void* p) noexcept { delete[] static_cast<T*>(p); });
-  data.release();
-  return Result(pointer, {count}, owner);
+  return Own<Result>(std::move(data), {count});
 }
 
 // Types as users read them: nanobind's own signatures do not know what the arguments must be.

@@ -6,3 +6,4 @@
 void BindDenoiser(nanobind::module_& m);   // denoiser.cc
 void BindNeural(nanobind::module_& m);     // neural.cc
 void BindResampler(nanobind::module_& m);  // resampler.cc
+void BindSpeech(nanobind::module_& m);     // speech.cc

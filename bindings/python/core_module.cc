@@ -161,4 +161,5 @@ NB_MODULE(_core, m) {
   BindDenoiser(m);
   BindNeural(m);
   BindResampler(m);
+  BindSpeech(m);
 }

@@ -1,6 +1,5 @@
 // The core's networks for Python: models as files, and the networks alone, which tests hold to their definitions.
 #include <algorithm>
-#include <initializer_list>
 #include <memory>
 #include <new>
 #include <string>
@@ -16,8 +15,6 @@
 using namespace binding;
 
 namespace {
-
-using FloatMatrix = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
 
 class PercepNetNetwork {
  public:
@@ -70,14 +67,6 @@ class PercepNetNetwork {
       if (name == vivavoce::Int8PathName(paths[i])) return paths[i];
     }
     throw nb::value_error(("path must be one of int8_paths(), got " + name).c_str());
-  }
-
-  template <class Result>
-  static Result Own(std::unique_ptr<float[]> data, std::initializer_list<size_t> shape) {
-    float* const pointer = data.get();
-    nb::capsule owner(pointer, [](void* p) noexcept { delete[] static_cast<float*>(p); });
-    data.release();
-    return Result(pointer, shape, owner);
   }
 
   void Run(const float* features, size_t frames, float* gains, float* strengths, float* voice) {

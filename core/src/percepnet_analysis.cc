@@ -3,16 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "elementary.h"
+#include "sane.h"
 #include "simd.h"
 #include "window.h"
 
 namespace vivavoce {
 namespace {
 
-constexpr float kLargestSample = 4.f;  // 12 dB above full scale
 constexpr float kEnergyFloor = 1e-9f;  // mean |Y|^2 a bin: white noise of -117 dBFS
 constexpr float kSilence = 1e-7f;      // band energy under which nothing is heard
 constexpr float kDbPerUnit = 20.f;
@@ -28,14 +27,6 @@ double FollowLevel(double level_db, double now_db, bool first) {
   if (first) level_db = std::max(now_db, kMinLevelDb);
   if (now_db > level_db) return level_db + kLevelAttack * (now_db - level_db);
   return std::max(level_db - kLevelDecayDb, kMinLevelDb);
-}
-
-/// What nothing downstream is disturbed by.
-F32x4 Sane(F32x4 x) {
-  const F32x4 magnitude = FromBits(Bits(x) & 0x7fffffff);
-  const F32x4 limited = Select(x > kLargestSample, Splat<F32x4>(kLargestSample), x);
-  return Select(magnitude < std::numeric_limits<float>::infinity(),
-                Select(x < -kLargestSample, Splat<F32x4>(-kLargestSample), limited), Splat<F32x4>(0.f));
 }
 
 }  // namespace

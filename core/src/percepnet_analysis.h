@@ -28,7 +28,7 @@ class PercepNetAnalysis {
     int64_t hops;  // so far
     double level_db;
     float history[kHistory];  // the newest last
-    PitchTracker::State tracker;
+    PitchTracker<FullBandSearch>::State tracker;
     float spectra[kMaxLookahead + 1][kSpectrumFloats];  // frame l at l modulo lookahead + 1
     float energies[kMaxLookahead + 1][kPaddedBands];
     float scratch[kWindow];
@@ -82,7 +82,7 @@ class PercepNetAnalysis {
 
   int lookahead_;
   RealFft fft_;
-  PitchTracker tracker_;
+  PitchTracker<FullBandSearch> tracker_;
   ErbBands bands_;
   float window_[kWindow];
 };

@@ -10,25 +10,21 @@
 namespace vivavoce {
 namespace {
 
-constexpr int kLowpassTaps = 97;
-constexpr int kLowpassDelay = kLowpassTaps / 2;
-constexpr int kLowpassHalfTurns = 12;  // samples of half a period of the cutoff: 2 kHz
-constexpr int kFineWindow = 1440;
-constexpr int kFineRadius = 4;
-constexpr int kCandidates = 2 * kFineRadius + 1;
+constexpr int kLowpassHz = 2'000;
+constexpr int kHopsPerSecond = 100;
 constexpr float kSecondPeriodShare = 0.3f;
 constexpr float kLongLagCost = 0.01f;  // per octave
 constexpr float kJumpCost = 2.f;       // per octave and frame
 constexpr float kMaxJumpCost = 0.8f;
 constexpr float kEnergyFloor = 1e-9f;
 
-/// The windowed sinc of pitch.py, not yet of unit gain; `n` counts from its middle.
-double Lowpass(int n) {
+/// The windowed sinc of pitch.py, not yet of unit gain; `n` counts from its middle, which is `delay` taps from either
+/// end, and `period` is that of the cutoff in samples.
+double Lowpass(int n, int delay, int period) {
   constexpr double kPi = 3.14159265358979323846;
-  const int whole = 2 * kLowpassHalfTurns;
-  const double sine = SinCosOfTurns(static_cast<double>(n % whole) / whole).sin;
-  const double sinc = n == 0 ? 1. : sine / (kPi * n / kLowpassHalfTurns);
-  return sinc * (0.5 + 0.5 * SinCosOfTurns(0.5 * n / (kLowpassDelay + 1)).cos);
+  const double sine = SinCosOfTurns(static_cast<double>(n % period) / period).sin;
+  const double sinc = n == 0 ? 1. : sine / (kPi * n / (period / 2));
+  return sinc * (0.5 + 0.5 * SinCosOfTurns(0.5 * n / (delay + 1)).cos);
 }
 
 /// sums[i] = sum over `count` samples n of fixed[n] * moving[n - kStep i], for kCount values of i. `count` is whole
@@ -51,12 +47,15 @@ float Energy(const float* x, int count) {
 
 }  // namespace
 
-PitchTracker::PitchTracker(int lookahead)
-    : lookahead_(lookahead), available_(((lookahead + 1) * kHop - kLowpassDelay) / kDecimation) {
+template <class Search>
+PitchTracker<Search>::PitchTracker(int lookahead)
+    : lookahead_(lookahead), available_(((lookahead + 1) * kHop - kDelay) / kDecimation) {
+  constexpr int kPeriod = kHop * kHopsPerSecond / kLowpassHz;
   double gain = 0.;
-  for (int n = -kLowpassDelay; n <= kLowpassDelay; ++n) gain += Lowpass(std::abs(n));
+  for (int n = -kDelay; n <= kDelay; ++n) gain += Lowpass(std::abs(n), kDelay, kPeriod);
   for (int i = 0; i < kTaps; ++i) {
-    taps_[i] = i < kLowpassTaps ? static_cast<float>(Lowpass(std::abs(i - kLowpassDelay)) / gain) : 0.f;
+    const int n = std::abs(i - kLead - kDelay);
+    taps_[i] = n <= kDelay ? static_cast<float>(Lowpass(n, kDelay, kPeriod) / gain) : 0.f;
   }
   constexpr float kLn2 = 0.693147181f;
   float octaves[kPaddedLags];
@@ -70,12 +69,14 @@ PitchTracker::PitchTracker(int lookahead)
 
 /// End of the later of the two windows against the middle of the frame, in coarse samples: the pair is symmetrical
 /// about the middle where the look-ahead allows.
-int PitchTracker::LateEnd(int lag) const { return std::min((lag + kCoarseWindow) / 2, available_); }
+template <class Search>
+int PitchTracker<Search>::LateEnd(int lag) const { return std::min((lag + kCoarseWindow) / 2, available_); }
 
-void PitchTracker::Listen(const float* end, State* state) const {
+template <class Search>
+void PitchTracker<Search>::Listen(const float* end, State* state) const {
   constexpr int kKept = kCoarse - kCoarseHop;
   std::memmove(state->coarse, state->coarse + kCoarseHop, kKept * sizeof(float));
-  const float* from = end - kHop - (kTaps - kDecimation);
+  const float* from = end - kHop + kNewest - kDelay - kLead - (kCoarseHop - 1) * kDecimation;
   for (int i = 0; i < kCoarseHop; ++i, from += kDecimation) {
     F32x4 even = Splat<F32x4>(0.f);
     F32x4 odd = Load<F32x4>(taps_) * Load<F32x4>(from);
@@ -89,8 +90,9 @@ void PitchTracker::Listen(const float* end, State* state) const {
   AddBlock<2>(state);
 }
 
+template <class Search>
 template <int kPeriod>
-void PitchTracker::AddBlock(State* state) const {
+void PitchTracker<Search>::AddBlock(State* state) const {
   auto& products = state->products[kPeriod - 1];
   std::memmove(products[0], products[1], sizeof products - sizeof products[0]);
   float* sums = products[kBlocks - 1];
@@ -115,7 +117,8 @@ void PitchTracker::AddBlock(State* state) const {
 }
 
 /// Normalised correlation over so many periods of each lag.
-void PitchTracker::Score(const State& state, int periods, float* scores) const {
+template <class Search>
+void PitchTracker<Search>::Score(const State& state, int periods, float* scores) const {
   double energy[kCoarse + 1];  // of all samples before
   energy[0] = 0.;
   for (int i = 0; i < kCoarse; ++i) energy[i + 1] = energy[i] + double{state.coarse[i]} * state.coarse[i];
@@ -137,7 +140,8 @@ void PitchTracker::Score(const State& state, int periods, float* scores) const {
 
 /// The lag of the best track, as an index. Under a cost that is linear in octaves the best predecessor is a running
 /// maximum from either side.
-int PitchTracker::FollowPath(const float* scores, float* path) const {
+template <class Search>
+int PitchTracker<Search>::FollowPath(const float* scores, float* path) const {
   float next[kPaddedLags];
   float from_below = path[0] + jump_cost_[0];
   for (int i = 0; i < kLags; ++i) {
@@ -156,7 +160,8 @@ int PitchTracker::FollowPath(const float* scores, float* path) const {
   return best;
 }
 
-Pitch PitchTracker::Track(const float* end, State* state) const {
+template <class Search>
+Pitch PitchTracker<Search>::Track(const float* end, State* state) const {
   float first[kPaddedLags], second[kPaddedLags];
   Score(*state, 1, first);
   Score(*state, 2, second);
@@ -166,15 +171,17 @@ Pitch PitchTracker::Track(const float* end, State* state) const {
 }
 
 /// The period about a coarse one that correlates best.
-int PitchTracker::Refine(const float* end, int coarse) const {
+template <class Search>
+int PitchTracker<Search>::Refine(const float* end, int coarse) const {
+  constexpr int kFineWindow = 3 * kHop, kRadius = Search::kFineRadius, kCandidates = 2 * kRadius + 1;
   const int ahead = (lookahead_ + 1) * kHop;
   const float* const late = end - ahead + std::min((coarse + kFineWindow) / 2, ahead) - kFineWindow;
-  const int first = std::max(kMinPeriod, coarse - kFineRadius);
-  const int last = std::min(kMaxPeriod, coarse + kFineRadius);
+  const int first = std::max(Search::kMinPeriod, coarse - kRadius);
+  const int last = std::min(Search::kMaxPeriod, coarse + kRadius);
   float products[kCandidates];
   Correlate<kCandidates>(late, late - first, kFineWindow, products);
   // What all windows have in common, and then what each has before and behind it.
-  constexpr int kShared = kFineWindow - 2 * kFineRadius;
+  constexpr int kShared = kFineWindow - 2 * kRadius;
   const float* const shared = late - first;
   const float shared_energy = Energy(shared, kShared);
   float before[kCandidates] = {}, behind[kCandidates] = {};
@@ -194,5 +201,8 @@ int PitchTracker::Refine(const float* end, int coarse) const {
   }
   return best;
 }
+
+template class PitchTracker<FullBandSearch>;
+template class PitchTracker<WideBandSearch>;
 
 }  // namespace vivavoce

@@ -1,10 +1,12 @@
-// Pitch period of every 10-ms frame, as src/vivavoce/signal/pitch.py has it: normalised correlation at 12 kHz over
-// 50 ms, tracked by dynamic programming, refined at 48 kHz.
+// Pitch period of every 10-ms frame, as src/vivavoce/signal/pitch.py has it: normalised correlation over 50 ms, tracked by
+// dynamic programming, refined at the full rate.
 //
 // The window of correlation moves by a fifth of its length from frame to frame, for each lag at a place of its own that
 // never changes. So the products are summed in blocks of 10 ms, and a frame calculates one new block for each lag; the
 // same for two periods.
 #pragma once
+
+#include "simd.h"
 
 namespace vivavoce {
 
@@ -15,30 +17,44 @@ inline constexpr int kMaxPeriod = 768;
 inline constexpr int kMaxLookahead = 2;
 
 struct Pitch {
-  int period;         ///< samples at 48 kHz, kMinPeriod to kMaxPeriod
+  int period;         ///< samples, from the shortest to the longest that is searched
   float correlation;  ///< normalised, -1 to 1
 };
 
+/// 48 kHz: 800 to 62.5 Hz.
+struct FullBandSearch {
+  static constexpr int kHop = vivavoce::kHop, kMinPeriod = vivavoce::kMinPeriod, kMaxPeriod = vivavoce::kMaxPeriod;
+  static constexpr int kDecimation = 4, kFineRadius = 4;
+};
+
+/// 16 kHz: 500 to 62.5 Hz.
+struct WideBandSearch {
+  static constexpr int kHop = 160, kMinPeriod = 32, kMaxPeriod = 256;
+  static constexpr int kDecimation = 1, kFineRadius = 2;
+};
+
 /// Tables of the search: read-only once constructed. What a stream remembers is a State.
+template <class Search>
 class PitchTracker {
  public:
-  static constexpr int kDecimation = 4;
+  static constexpr int kHop = Search::kHop;
+  static constexpr int kDecimation = Search::kDecimation;
   static constexpr int kCoarseHop = kHop / kDecimation;
   static constexpr int kBlocks = 5;
   static constexpr int kCoarseWindow = kBlocks * kCoarseHop;
-  static constexpr int kMinLag = kMinPeriod / kDecimation;
-  static constexpr int kMaxLag = kMaxPeriod / kDecimation;
+  static constexpr int kMinLag = Search::kMinPeriod / kDecimation;
+  static constexpr int kMaxLag = Search::kMaxPeriod / kDecimation;
   static constexpr int kLags = kMaxLag - kMinLag + 1;
-  static constexpr int kPaddedLags = 180;
+  static constexpr int kPaddedLags = (kLags + kLanes - 1) / kLanes * kLanes;
   static constexpr int kPeriods = 2;
   static constexpr int kCoarse = kCoarseWindow + kPeriods * kMaxLag;
 
   /// Samples before the newest that Listen and Track read.
-  static constexpr int kReach = 4 * kHop + 2 * kMaxPeriod;
+  static constexpr int kReach = 4 * kHop + 2 * Search::kMaxPeriod;
 
   /// Without pointers; all zeros is silence.
   struct State {
-    float coarse[kCoarse];  // 12 kHz, the newest last
+    float coarse[kCoarse];  // at the rate of the coarse search, the newest last
     /// Of coarse samples one lag apart, and two: summed over blocks, the newest last.
     float products[kPeriods][kBlocks][kPaddedLags];
     float path[kPaddedLags];  // score of the best track to each lag, less that of the best
@@ -54,7 +70,12 @@ class PitchTracker {
   Pitch Track(const float* end, State* state) const;
 
  private:
-  static constexpr int kTaps = 100;  // 97, and zeros
+  static constexpr int kDelay = kHop / 10;  // of the low-pass
+  static constexpr int kTaps = (2 * kDelay + kLanes) / kLanes * kLanes;  // 2 * kDelay + 1, and zeros
+  /// Of the newest coarse sample, in samples from the beginning of the newest hop.
+  static constexpr int kNewest = ((kHop - kDelay) / kDecimation - 1) * kDecimation;
+  /// So many of the zeros stand before the taps, so that nothing behind the newest sample is read.
+  static constexpr int kLead = kNewest - kDelay + kTaps > kHop ? kNewest - kDelay + kTaps - kHop : 0;
 
   int LateEnd(int lag) const;
   template <int kPeriod>

@@ -1,20 +1,10 @@
 import numpy as np
 import pytest
 
-from vivavoce.signal.pitch import (
-    COARSE_HOP,
-    COARSE_WINDOW,
-    DECIMATION,
-    HOP,
-    LOWPASS_DELAY,
-    MAX_LAG,
-    MIN_LAG,
-    early_window_start,
-    lowpass,
-    track_pitch,
-)
+from vivavoce.signal.pitch import FULL_BAND, HOP, WIDE_BAND, track_pitch
 
 LOOKAHEADS = [pytest.param(0, id="no look-ahead"), pytest.param(2, id="2 frames")]
+SEARCHES = [pytest.param(FULL_BAND, id="48 kHz"), pytest.param(WIDE_BAND, id="16 kHz")]
 
 
 def voice(periods, seed=0):
@@ -80,19 +70,28 @@ def test_any_signal_has_periods_in_range(samples):
     assert np.isfinite(track.correlations).all()
 
 
+@pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("lookahead", LOOKAHEADS)
-def test_windows_end_with_the_look_ahead_and_are_symmetrical_where_they_can(lookahead):
-    end = ((lookahead + 1) * HOP - LOWPASS_DELAY) // DECIMATION
-    for lag in range(MIN_LAG, MAX_LAG + 1):
-        start = early_window_start(lag, lookahead)
-        late_end = start + lag + COARSE_WINDOW
+def test_windows_end_with_the_look_ahead_and_are_symmetrical_where_they_can(lookahead, search):
+    end = ((lookahead + 1) * search.hop - search.lowpass_delay) // search.decimation
+    for lag in search.lags:
+        start = search.early_window_start(lag, lookahead)
+        late_end = start + lag + search.coarse_window
         assert late_end <= end
         assert late_end == end or abs(start + late_end) <= 1
-    assert COARSE_WINDOW == 5 * COARSE_HOP
 
 
-def test_the_low_pass_keeps_voice_and_stops_what_would_alias():
-    response = np.abs(np.fft.rfft(lowpass(), 48_000))
+@pytest.mark.parametrize("search", SEARCHES)
+def test_the_low_pass_keeps_voice_and_stops_what_would_alias(search):
+    response = np.abs(np.fft.rfft(search.lowpass(), search.sample_rate))
     assert response[0] == pytest.approx(1, abs=1e-6)
-    assert response[:1_200].min() > 0.97
-    assert 20 * np.log10(response[10_000:].max()) < -60
+    assert response[: 1_200].min() > 0.97
+    assert 20 * np.log10(response[6_000:].max()) < -50
+
+
+@pytest.mark.parametrize("period", [32, 33, 40, 57, 80, 121, 200, 256])
+@pytest.mark.parametrize("lookahead", LOOKAHEADS)
+def test_a_steady_voice_at_16_khz_has_its_period(period, lookahead):
+    track = track_pitch(voice(np.full(30 * 160, period)), 25, lookahead, WIDE_BAND)
+    assert np.abs(track.periods[8:25] - period).max() <= 1
+    assert track.correlations[8:25].min() > 0.97

@@ -82,3 +82,67 @@ def percepnet(
     )
     loop = LoopConfig(steps=steps, learning_rate=learning_rate, warmup_steps=warmup, decay_share=decay)
     typer.echo(train_percepnet(run, loop))
+
+
+@app.command()
+def fargan(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of checkpoint, log and weights; a run in it goes on.")],
+    name: Annotated[str, typer.Option(help="Of the model, as users will ask for it.")] = "fargan-base-v1",
+    cache: Annotated[Path | None, typer.Option(help="Folder of decoded corpora, 3.5 GB. [OUT/cache]")] = None,
+    size: Annotated[str, typer.Option(help="tiny or base.")] = "base",
+    init: Annotated[Path | None, typer.Option(help="Weights to begin with.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 100_000,
+    batch: Annotated[int, typer.Option(min=1, help="Sequences of a step, over all processes.")] = 64,
+    frames: Annotated[int, typer.Option(min=1, help="Length of a sequence, in frames of 10 ms.")] = 15,
+    learning_rate: Annotated[float, typer.Option(min=0, help="The highest.")] = 1.5e-3,
+    warmup: Annotated[int, typer.Option(min=0, help="Steps until the learning rate is reached.")] = 100,
+    decay: Annotated[float, typer.Option(min=0, max=1, help="Last part of the run, in which it falls.")] = 0.3,
+    echo: Annotated[int, typer.Option(min=1, help="Sequences that are cut out of an item of 3 s.")] = 16,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make items.")] = 1,
+    compiled: Annotated[bool, typer.Option(help="Compile the step: three times as fast; takes a C++ compiler.")] = True,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of a process. [PyTorch's choice]")] = None,
+    seed: Annotated[int, typer.Option(help="Of items, draws and first weights.")] = 1,
+) -> None:
+    """Train FARGAN: cepstrum, pitch and voicing to speech.
+
+    Under torchrun, the processes share each step. Ends with the weights and their card in OUT.
+    """
+    try:
+        import torch
+
+        from vivavoce.training.loop import LoopConfig
+        from vivavoce.vocoder.fargan import SIZES
+        from vivavoce.vocoder.train import FarganRun, train_fargan
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("train", str(error.name)) from None
+    if size not in SIZES:
+        raise typer.BadParameter(f"{size!r} is none of {', '.join(SIZES)}", param_hint="--size")
+    if threads:
+        torch.set_num_threads(threads)
+    run = FarganRun(
+        data,
+        cache or out / "cache",
+        out,
+        name=name,
+        size=size,
+        init=init,
+        batch=batch,
+        frames=frames,
+        echo=echo,
+        workers=workers,
+        compiled=compiled,
+        seed=seed,
+        validation_items=2 * batch,
+    )
+    loop = LoopConfig(
+        steps,
+        learning_rate,
+        warmup,
+        decay,
+        average=0.999,
+        betas=(0.8, 0.95),
+        log_steps=50,
+        bfloat16=False,
+    )
+    typer.echo(train_fargan(run, loop))

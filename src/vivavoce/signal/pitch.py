@@ -4,13 +4,14 @@ After J.-M. Valin et al., "A perceptually-motivated approach for low-complexity,
 speech" (INTERSPEECH 2020), section 3: a signal is compared with itself one period away, and the Viterbi algorithm finds
 the trajectory that correlates best without jumping. The paper leaves the search open; here
 
-- the search runs at 12 kHz, over 50 ms, placed symmetrically about the middle of the frame as far as the look-ahead
-  allows (long windows hold in noise: 40 ms instead of 20 took gross errors at 0 dB from 27 to 21 %);
+- the search runs at 12 kHz for 48, at 16 for 16 (at 8, odd periods were taken for octaves), over 50 ms, placed
+  symmetrically about the middle of the frame as far as the look-ahead allows (long windows hold in noise: 40 ms instead of 20 took gross errors at 0 dB from
+  27 to 21 %);
 - a period is judged by what repeats after one of it and, with less weight, after two: the noise in either is another;
 - a change of period costs in proportion to its size in octaves up to a limit, so that the forward recursion needs one
   sweep up and one down the lags and the track can begin anew after a pause;
 - no back-tracking: the window holds all the look-ahead already;
-- the winner is refined at 48 kHz.
+- the winner is refined at the full rate.
 """
 
 from __future__ import annotations
@@ -22,16 +23,8 @@ import numpy as np
 SAMPLE_RATE = 48_000
 HOP = 480
 MIN_PERIOD, MAX_PERIOD = 60, 768  # samples at 48 kHz: 800 to 62.5 Hz
-DECIMATION = 4
-COARSE_HOP = HOP // DECIMATION
-COARSE_WINDOW = 5 * COARSE_HOP
-MIN_LAG, MAX_LAG = MIN_PERIOD // DECIMATION, MAX_PERIOD // DECIMATION
-COARSE_MARGIN = 2 * MAX_LAG + COARSE_WINDOW
+FRAMES_PER_S = 100
 LOWPASS_HZ = 2_000.0
-LOWPASS_TAPS = 97
-LOWPASS_DELAY = LOWPASS_TAPS // 2
-FINE_WINDOW = 1_440
-FINE_RADIUS = 4
 SECOND_PERIOD_SHARE = 0.3  # of the score
 LONG_LAG_COST = 0.01  # per octave: of two periods that fit equally, the shorter
 JUMP_COST = 2.0  # per octave and frame
@@ -40,76 +33,132 @@ ENERGY_FLOOR = 1e-9  # of a window: -118 dBFS at 12 kHz
 
 
 @dataclass(frozen=True)
+class PitchSearch:
+    """At which rates, and among which periods, pitch is searched.
+
+    Attributes:
+        sample_rate: Of the signal, in Hz.
+        min_period: In samples of it, a multiple of `decimation`.
+        max_period: The same.
+        decimation: Every so many samples the coarse search has one.
+        fine_radius: Samples about the coarse period among which the fine one is searched.
+    """
+
+    sample_rate: int
+    min_period: int
+    max_period: int
+    decimation: int
+    fine_radius: int
+
+    @property
+    def hop(self) -> int:
+        """Samples of a frame."""
+        return self.sample_rate // FRAMES_PER_S
+
+    @property
+    def coarse_hop(self) -> int:
+        """The same at the rate of the coarse search."""
+        return self.hop // self.decimation
+
+    @property
+    def coarse_window(self) -> int:
+        """Samples that are compared: 50 ms."""
+        return 5 * self.coarse_hop
+
+    @property
+    def fine_window(self) -> int:
+        """Samples that are compared at the full rate: 30 ms."""
+        return 3 * self.hop
+
+    @property
+    def lags(self) -> np.ndarray:
+        """Periods of the coarse search, in its samples."""
+        return np.arange(self.min_period // self.decimation, self.max_period // self.decimation + 1)
+
+    @property
+    def lowpass_delay(self) -> int:
+        """Samples, 1 ms; the filter has as many taps on either side of its middle."""
+        return self.sample_rate // 1_000
+
+    def lowpass(self) -> np.ndarray:
+        """The linear-phase filter before decimation: a windowed sinc of unit gain, shape (taps,), float32."""
+        n = np.arange(-self.lowpass_delay, self.lowpass_delay + 1)
+        hann = 0.5 + 0.5 * np.cos(np.pi * n / (self.lowpass_delay + 1))
+        taps = np.sinc(2 * LOWPASS_HZ / self.sample_rate * n) * hann
+        return (taps / taps.sum()).astype(np.float32)
+
+    def early_window_start(self, lag: int, lookahead: int) -> int:
+        """Start of the earlier of the two windows against the frame's centre, in samples of the coarse search.
+
+        The pair is symmetrical about the centre where the look-ahead, less the delay of the low-pass, allows; else it
+        ends with the look-ahead.
+        """
+        available = ((lookahead + 1) * self.hop - self.lowpass_delay) // self.decimation
+        return min((lag + self.coarse_window) // 2, available) - self.coarse_window - int(lag)
+
+
+FULL_BAND = PitchSearch(SAMPLE_RATE, MIN_PERIOD, MAX_PERIOD, decimation=4, fine_radius=4)
+WIDE_BAND = PitchSearch(16_000, 32, 256, decimation=1, fine_radius=2)  # 500 to 62.5 Hz
+
+
+@dataclass(frozen=True)
 class PitchTrack:
     """Pitch of consecutive frames.
 
     Attributes:
-        periods: Samples at 48 kHz, from 60 to 768, shape (frames,), int.
-        correlations: Normalised correlation at 12 kHz over that period, -1 to 1, shape (frames,).
+        periods: Samples, shape (frames,), int.
+        correlations: Normalised correlation of the coarse search over that period, -1 to 1, shape (frames,).
     """
 
     periods: np.ndarray
     correlations: np.ndarray
 
 
-def lowpass() -> np.ndarray:
-    """The linear-phase filter before decimation: a windowed sinc of unit gain, shape (LOWPASS_TAPS,), float32."""
-    n = np.arange(LOWPASS_TAPS) - LOWPASS_DELAY
-    taps = np.sinc(2 * LOWPASS_HZ / SAMPLE_RATE * n) * (0.5 + 0.5 * np.cos(np.pi * n / (LOWPASS_DELAY + 1)))
-    return (taps / taps.sum()).astype(np.float32)
-
-
-def track_pitch(samples: np.ndarray, frames: int, lookahead: int = 2) -> PitchTrack:
+def track_pitch(samples: np.ndarray, frames: int, lookahead: int = 2, search: PitchSearch = FULL_BAND) -> PitchTrack:
     """Track the pitch of a signal.
 
     Args:
-        samples: Shape (samples,), float, 48 kHz; silent outside.
-        frames: Frames to track. Frame l is centred on sample 480 l.
-        lookahead: Frames of 10 ms beyond the frame's own end (sample 480 (l + 1)) that may be looked at.
+        samples: Shape (samples,), float; silent outside.
+        frames: Frames to track. Frame l is centred on sample `search.hop` * l.
+        lookahead: Frames of 10 ms beyond the frame's own end, which is a hop after its centre, that may be looked at.
+        search: What is searched.
     """
-    coarse = _decimate(samples, frames)
-    lags = np.arange(MIN_LAG, MAX_LAG + 1)
-    first = _coarse_correlations(coarse, lags, frames, lookahead)
-    second = _coarse_correlations(coarse, 2 * lags, frames, lookahead)
-    best = _viterbi(first + SECOND_PERIOD_SHARE * (second - first), np.log2(lags))
+    margin = int(2 * search.lags[-1]) + search.coarse_window
+    coarse = _decimate(samples, frames, margin, search)
+    first = _coarse_correlations(coarse, margin, 1, frames, lookahead, search)
+    second = _coarse_correlations(coarse, margin, 2, frames, lookahead, search)
+    best = _viterbi(first + SECOND_PERIOD_SHARE * (second - first), np.log2(search.lags))
     correlations = first[np.arange(frames), best]
-    return PitchTrack(_refine(samples, lags[best] * DECIMATION, lookahead), correlations)
+    return PitchTrack(_refine(samples, search.lags[best] * search.decimation, lookahead, search), correlations)
 
 
-def _decimate(samples: np.ndarray, frames: int) -> np.ndarray:
-    """12 kHz, without delay; from COARSE_MARGIN samples before the first frame to as many behind the last."""
-    margin = COARSE_MARGIN * DECIMATION
-    wanted = frames * HOP + margin
-    padded = np.zeros(margin + wanted + LOWPASS_TAPS)
+def _decimate(samples: np.ndarray, frames: int, coarse_margin: int, search: PitchSearch) -> np.ndarray:
+    """The rate of the coarse search, without delay; `coarse_margin` samples more on either side of the frames."""
+    margin = coarse_margin * search.decimation
+    wanted = frames * search.hop + margin
+    padded = np.zeros(margin + wanted + 2 * search.lowpass_delay + 1)
     count = min(len(samples), wanted)
     padded[margin : margin + count] = samples[:count]
-    return np.convolve(padded, lowpass(), "same")[: margin + wanted : DECIMATION]
+    return np.convolve(padded, search.lowpass(), "same")[: margin + wanted : search.decimation]
 
 
-def _coarse_correlations(coarse: np.ndarray, lags: np.ndarray, frames: int, lookahead: int) -> np.ndarray:
-    """Normalised correlation for each lag, shape (frames, lags)."""
-    centres = np.arange(frames) * COARSE_HOP + COARSE_MARGIN
+def _coarse_correlations(
+    coarse: np.ndarray, margin: int, periods: int, frames: int, lookahead: int, search: PitchSearch
+) -> np.ndarray:
+    """Normalised correlation over so many periods of each lag, shape (frames, lags)."""
+    window, lags = search.coarse_window, periods * search.lags
+    centres = np.arange(frames) * search.coarse_hop + margin
     energy = _running_sum(coarse * coarse)
     scores = np.empty((frames, len(lags)))
     for index, lag in enumerate(lags):
         products = _running_sum(coarse[:-lag] * coarse[lag:])
-        early = centres + early_window_start(lag, lookahead)
+        early = centres + search.early_window_start(lag, lookahead)
         late = early + lag
-        product = products[early + COARSE_WINDOW] - products[early]
-        early_energy = energy[early + COARSE_WINDOW] - energy[early] + ENERGY_FLOOR
-        late_energy = energy[late + COARSE_WINDOW] - energy[late] + ENERGY_FLOOR
+        product = products[early + window] - products[early]
+        early_energy = energy[early + window] - energy[early] + ENERGY_FLOOR
+        late_energy = energy[late + window] - energy[late] + ENERGY_FLOOR
         scores[:, index] = product / np.sqrt(early_energy * late_energy)
     return scores
-
-
-def early_window_start(lag: int, lookahead: int) -> int:
-    """Start of the earlier of the two windows against the frame's centre, in samples at 12 kHz.
-
-    The pair is symmetrical about the centre where the look-ahead, less the delay of the low-pass, allows; else it ends
-    with the look-ahead.
-    """
-    available = ((lookahead + 1) * HOP - LOWPASS_DELAY) // DECIMATION
-    return min((lag + COARSE_WINDOW) // 2, available) - COARSE_WINDOW - int(lag)
 
 
 def _running_sum(values: np.ndarray) -> np.ndarray:
@@ -132,19 +181,20 @@ def _viterbi(scores: np.ndarray, octaves: np.ndarray) -> np.ndarray:
     return best
 
 
-def _refine(samples: np.ndarray, periods: np.ndarray, lookahead: int) -> np.ndarray:
-    """The period at 48 kHz about each coarse one that correlates best."""
-    margin = MAX_PERIOD + FINE_RADIUS + FINE_WINDOW
-    end = len(periods) * HOP
+def _refine(samples: np.ndarray, periods: np.ndarray, lookahead: int, search: PitchSearch) -> np.ndarray:
+    """The period at the full rate about each coarse one that correlates best."""
+    window, radius = search.fine_window, search.fine_radius
+    margin = search.max_period + radius + window
+    end = len(periods) * search.hop
     padded = np.zeros(end + 2 * margin)
     count = min(len(samples), end + margin)
     padded[margin : margin + count] = samples[:count]
     fine = np.empty(len(periods), int)
     for frame, coarse in enumerate(periods):
-        candidates = np.arange(max(MIN_PERIOD, coarse - FINE_RADIUS), min(MAX_PERIOD, coarse + FINE_RADIUS) + 1)
-        late_end = frame * HOP + margin + min((coarse + FINE_WINDOW) // 2, (lookahead + 1) * HOP)
-        late = padded[late_end - FINE_WINDOW : late_end]
-        earlier = np.stack([padded[late_end - FINE_WINDOW - p : late_end - p] for p in candidates])
+        candidates = np.arange(max(search.min_period, coarse - radius), min(search.max_period, coarse + radius) + 1)
+        late_end = frame * search.hop + margin + min((coarse + window) // 2, (lookahead + 1) * search.hop)
+        late = padded[late_end - window : late_end]
+        earlier = np.stack([padded[late_end - window - p : late_end - p] for p in candidates])
         energies = (earlier * earlier).sum(axis=1) + ENERGY_FLOOR
         fine[frame] = candidates[np.argmax(earlier @ late / np.sqrt(energies))]
     return fine

@@ -37,6 +37,7 @@ class LoopConfig:
         learning_rate: The highest.
         warmup_steps: Until it is reached.
         decay_share: Part of the run, at its end, over which it falls to a twentieth.
+        betas: Of AdamW.
         weight_decay: Biases are spared.
         gradient_norm: Longer gradients are scaled down to it.
         average: Share of the old average that a step keeps; what is exported is the average.
@@ -49,6 +50,7 @@ class LoopConfig:
     learning_rate: float = 1e-3
     warmup_steps: int = 50
     decay_share: float = 0.3
+    betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.01
     gradient_norm: float = 1.0
     average: float = 0.995
@@ -99,7 +101,7 @@ class Trainer(Generic[Network]):
             {"params": [weight for weight in rest if weight.dim() <= 1], "weight_decay": 0.0},
         ]
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+            torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
         ]
         if matrices:
             self.optimizers.append(Muon(matrices, config.learning_rate, weight_decay=config.weight_decay))

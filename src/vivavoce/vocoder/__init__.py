@@ -1,0 +1,1 @@
+"""Speech from features: the vocoders that fill what was lost."""

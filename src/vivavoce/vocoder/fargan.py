@@ -1,0 +1,238 @@
+"""The network of FARGAN in PyTorch: for training, and the truth that the core's engine is held to.
+
+J.-M. Valin et al., "Very low complexity speech synthesis using framewise autoregressive GAN (FARGAN) with pitch
+prediction" (arXiv 2405.21069). Speech is made in sub-frames of 2.5 ms; each sees what it would be if it repeated itself
+one pitch period ago, the sub-frame before, and a conditioning vector, all relative to a gain. Signals here are
+pre-emphasised. Departures: the pitch period goes over from frame to frame in steps of a sub-frame where it glides, and
+the gain starts from the energy that the cepstrum tells, so that neither must be learned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vivavoce.signal.cepstrum import FEATURES, HOP
+from vivavoce.signal.pitch import WIDE_BAND
+
+SUBFRAMES = 4  # of a frame
+SUBFRAME = HOP // SUBFRAMES
+MARGIN = 2  # samples about the prediction, so that the network can interpolate
+PREDICTION = SUBFRAME + 2 * MARGIN
+MAX_PERIOD, MIN_PERIOD = WIDE_BAND.max_period, WIDE_BAND.min_period
+MEMORY = MAX_PERIOD + MARGIN  # past samples that a sub-frame looks at
+GLIDE = 1.25  # periods further apart are two pitches, and nothing goes over between them
+CONTEXT = 1  # frames of features on either side
+GATES = 3  # of a GRU
+# ln(level of the signal) is about LEVEL_SLOPE * c0 + LEVEL_OFFSET for a flat envelope; peaks are higher.
+LEVEL_SLOPE, LEVEL_OFFSET = 0.2713, -4.6
+MAX_LOG_GAIN = 1.0
+
+
+@dataclass(frozen=True)
+class FarganSize:
+    """Widths of the layers, multiples of 16.
+
+    Attributes:
+        embedding: Of the pitch period, any number.
+        dense: Of a frame.
+        convolution: Over three frames.
+        condition: Of a sub-frame.
+        input: Of the sub-frame's first layer.
+        grus: The three.
+        output: Of the last hidden layer.
+    """
+
+    embedding: int
+    dense: int
+    convolution: int
+    condition: int
+    input: int
+    grus: tuple[int, int, int]
+    output: int
+
+
+SIZES = {
+    "tiny": FarganSize(4, 16, 16, 16, 32, (32, 16, 16), 16),  # for tests
+    "base": FarganSize(12, 64, 128, 80, 192, (160, 128, 128), 128),  # the paper's, 0.8M weights
+}
+
+
+@dataclass
+class FarganState:
+    """What a batch of streams remembers between sub-frames.
+
+    Attributes:
+        past: The last MEMORY samples, pre-emphasised, shape (batch, 258).
+        input: The last input of the first layer, shape (batch, condition + 84).
+        grus: Their states.
+    """
+
+    past: Tensor
+    input: Tensor
+    grus: tuple[Tensor, Tensor, Tensor]
+
+
+class Fargan(nn.Module):
+    """Features to pre-emphasised speech.
+
+    Attributes:
+        size: Widths of the layers.
+    """
+
+    def __init__(self, size: FarganSize) -> None:
+        super().__init__()
+        self.size = size
+        width, (first, second, third) = size.input, size.grus
+        self.embedding = nn.Embedding(MAX_PERIOD - MIN_PERIOD + 1, size.embedding)
+        self.dense = nn.Linear(FEATURES + size.embedding, size.dense)
+        self.convolution = nn.Conv1d(size.dense, size.convolution, 2 * CONTEXT + 1)
+        self.condition = nn.Linear(size.convolution, SUBFRAMES * size.condition)
+        self.gain = nn.Linear(size.condition, 1)
+        self.input = nn.Linear(2 * (size.condition + PREDICTION + SUBFRAME), width)
+        self.input_glu = nn.Linear(width, width, bias=False)
+        self.gates = nn.Linear(width, 4)
+        self.gru1 = nn.GRUCell(width + 2 * SUBFRAME, first)
+        self.gru2 = nn.GRUCell(first + 2 * SUBFRAME, second)
+        self.gru3 = nn.GRUCell(second + 2 * SUBFRAME, third)
+        self.glu1 = nn.Linear(first, first, bias=False)
+        self.glu2 = nn.Linear(second, second, bias=False)
+        self.glu3 = nn.Linear(third, third, bias=False)
+        self.skip = nn.Linear(first + second + third + width + 2 * SUBFRAME, size.output)
+        self.skip_glu = nn.Linear(size.output, size.output, bias=False)
+        self.output = nn.Linear(size.output, SUBFRAME)
+        self._initialise()
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        for cell in (self.gru1, self.gru2, self.gru3):
+            for block in cell.weight_hh.chunk(GATES):
+                nn.init.orthogonal_(block)
+        # cepstra are up to ten times as large as what a tanh tells apart
+        self.dense.weight[:, 0] *= 0.2
+        nn.init.normal_(self.embedding.weight, std=0.3)
+        nn.init.zeros_(self.gain.weight)
+        nn.init.zeros_(self.gain.bias)
+
+    def conditions(self, features: Tensor, periods: Tensor) -> tuple[Tensor, Tensor]:
+        """What the sub-frames of all frames but the outer ones are told.
+
+        Args:
+            features: Shape (batch, frames + 2, 20).
+            periods: Their pitch, whole samples, shape (batch, frames + 2), int64.
+
+        Returns:
+            Conditioning vectors, shape (batch, frames, 4, condition), and the logarithm of the gains, shape
+            (batch, frames, 4, 1). Frame k lies between the centres of features k and k + 1.
+        """
+        joined = torch.cat([features, self.embedding(periods - MIN_PERIOD)], -1)
+        dense = torch.tanh(self.dense(joined))
+        hidden = torch.tanh(self.convolution(dense.transpose(1, 2))).transpose(1, 2)
+        condition = torch.tanh(self.condition(hidden)).unflatten(-1, (SUBFRAMES, -1))
+        energy = features[:, 1:-1, None, 0], features[:, 2:, None, 0]
+        weights = (2 * torch.arange(SUBFRAMES, device=features.device) + 1) / (2 * SUBFRAMES)
+        level = LEVEL_SLOPE * (energy[0] + weights * (energy[1] - energy[0])) + LEVEL_OFFSET
+        return condition, torch.clamp(level[..., None] + self.gain(condition), max=MAX_LOG_GAIN)
+
+    def begin(self, past: Tensor) -> FarganState:
+        """State before the sub-frame that follows `past`, shape (batch, 258); the memories are empty."""
+        batch = len(past)
+        return FarganState(
+            past,
+            past.new_zeros(batch, self.size.condition + PREDICTION + SUBFRAME),
+            tuple(past.new_zeros(batch, width) for width in self.size.grus),  # pyright: ignore[reportArgumentType]
+        )
+
+    def step(
+        self, condition: Tensor, log_gain: Tensor, taps: Tensor, state: FarganState, truth: Tensor | None = None
+    ) -> tuple[Tensor, FarganState]:
+        """One sub-frame.
+
+        Args:
+            condition: Shape (batch, condition).
+            log_gain: Shape (batch, 1).
+            taps: Where in the past the prediction lies: `period_taps`, shape (batch, 44), int64.
+            state: Before it.
+            truth: What is remembered instead of the result, where the past is known; shape (batch, 40).
+
+        Returns:
+            Samples, shape (batch, 40), and the state behind them.
+        """
+        gain = torch.exp(log_gain)
+        scale = 1 / (1e-5 + gain)
+        prediction = torch.clamp(scale * torch.gather(state.past, 1, taps), -1, 1)
+        previous = torch.clamp(scale * state.past[:, -SUBFRAME:], -1, 1)
+        core = prediction[:, MARGIN:-MARGIN]
+        now = torch.cat([condition, prediction, previous], 1)
+        hidden = torch.tanh(self.input(torch.cat([state.input, now], 1)))
+        hidden = hidden * torch.sigmoid(self.input_glu(hidden))
+        gates = torch.sigmoid(self.gates(hidden))
+        h1 = self.gru1(torch.cat([hidden, gates[:, 0:1] * core, previous], 1), state.grus[0])
+        out1 = h1 * torch.sigmoid(self.glu1(h1))
+        h2 = self.gru2(torch.cat([out1, gates[:, 1:2] * core, previous], 1), state.grus[1])
+        out2 = h2 * torch.sigmoid(self.glu2(h2))
+        h3 = self.gru3(torch.cat([out2, gates[:, 2:3] * core, previous], 1), state.grus[2])
+        out3 = h3 * torch.sigmoid(self.glu3(h3))
+        joined = torch.tanh(self.skip(torch.cat([out1, out2, out3, hidden, gates[:, 3:4] * core, previous], 1)))
+        joined = joined * torch.sigmoid(self.skip_glu(joined))
+        samples = gain * torch.tanh(self.output(joined))
+        past = torch.cat([state.past[:, SUBFRAME:], samples if truth is None else truth], 1)
+        return samples, FarganState(past, now, (h1, h2, h3))
+
+    def forward(self, features: Tensor, past: Tensor, primed: int = 0, truth: Tensor | None = None) -> Tensor:
+        """Synthesise.
+
+        Args:
+            features: Shape (batch, frames + 2, 20): one more on either side than frames are made.
+            past: MEMORY samples before, pre-emphasised, shape (batch, 258).
+            primed: So many frames at the beginning are known.
+            truth: They, pre-emphasised, shape (batch, 160 * primed).
+
+        Returns:
+            Pre-emphasised samples, shape (batch, 160 * frames); those of primed frames are what would have been said.
+        """
+        periods = periods_of(features)
+        conditions, log_gains = self.conditions(features, periods)
+        taps = period_taps(subframe_periods(periods))
+        state, samples = self.begin(past), []
+        for index in range(conditions.shape[1] * SUBFRAMES):
+            frame, subframe = divmod(index, SUBFRAMES)
+            known = None
+            if frame < primed and truth is not None:
+                known = truth[:, index * SUBFRAME : (index + 1) * SUBFRAME]
+            here = conditions[:, frame, subframe], log_gains[:, frame, subframe], taps[:, frame, subframe]
+            made, state = self.step(*here, state, known)
+            samples.append(made)
+        return torch.cat(samples, 1)
+
+
+def periods_of(features: Tensor) -> Tensor:
+    """Pitch periods that features tell, whole samples, int64: `signal.cepstrum.period_of_feature`."""
+    octaves = torch.clamp(features[..., -2].float(), -1.5, 1.5)
+    return torch.floor(0.5 + MAX_PERIOD / torch.exp2(octaves + 1.5)).long()
+
+
+def subframe_periods(periods: Tensor) -> Tensor:
+    """Period of each sub-frame, shape (..., frames + 2) to (..., frames, 4), int64.
+
+    Frame k lies between the centres of features k and k + 1: it goes over from the one to the other where they are
+    close, in integers, which are the same everywhere; else the nearer one counts.
+    """
+    before, after = periods[..., 1:-1, None], periods[..., 2:, None]
+    step = 2 * torch.arange(SUBFRAMES, device=periods.device) + 1
+    between = (before * (2 * SUBFRAMES - step) + after * step + SUBFRAMES) // (2 * SUBFRAMES)
+    glides = torch.maximum(before, after) <= GLIDE * torch.minimum(before, after)
+    return torch.where(glides, between, torch.where(step < SUBFRAMES, before, after))
+
+
+def period_taps(periods: Tensor) -> Tensor:
+    """Which of the last MEMORY samples predict a sub-frame: shape (...) to (..., 44), int64.
+
+    Those one period before; where that is shorter than they are, they repeat.
+    """
+    offsets = torch.arange(-MARGIN, SUBFRAME + MARGIN, device=periods.device)
+    period = periods[..., None]
+    return MEMORY + torch.where(offsets < period, offsets - period, offsets - 2 * period)
+
