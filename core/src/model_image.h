@@ -1,6 +1,6 @@
 // A trained model as one flat buffer: the weights of a network in the order and layout in which the core reads them.
 //
-// vivavoce.enhancement.image writes it from a checkpoint; here it is verified and looked at, not read: the pages of the
+// vivavoce.training.image writes it from a checkpoint; here it is verified and looked at, not read: the pages of the
 // file are the weights, and all processes share them. All numbers are little-endian.
 //
 //   header       128 bytes, ImageHeader

@@ -9,7 +9,8 @@ import pytest
 
 from checkpoints import METADATA, TINY, random_checkpoint, random_features
 from vivavoce._core import Model, PercepNetNetwork, int8_paths, tanh
-from vivavoce.enhancement.image import checksum, model_image, quantise
+from vivavoce.enhancement.image import model_image
+from vivavoce.training.image import checksum, quantise
 
 SMALL = (128, 224, 224, 96)
 SIZES = [pytest.param(TINY, id="tiny"), pytest.param((16, 16, 16, 16), id="least"), pytest.param(SMALL, id="small")]

@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as arrays_of
 
 from checkpoints import METADATA, TINY, random_checkpoint, random_features
 from vivavoce._core import Model, PercepNetNetwork
-from vivavoce.enhancement.image import checksum, model_image, quantise
+from vivavoce.enhancement.image import model_image
+from vivavoce.training.image import checksum, quantise
 
 HEADER_BYTES, TENSOR_BYTES, TENSORS = 128, 64, 15
 IMAGE = model_image(random_checkpoint(zero_blocks=0.3), METADATA)  # dense and sparse matrices

@@ -85,7 +85,7 @@ def test_windows_end_with_the_look_ahead_and_are_symmetrical_where_they_can(look
 def test_the_low_pass_keeps_voice_and_stops_what_would_alias(search):
     response = np.abs(np.fft.rfft(search.lowpass(), search.sample_rate))
     assert response[0] == pytest.approx(1, abs=1e-6)
-    assert response[: 1_200].min() > 0.97
+    assert response[:1_200].min() > 0.97
     assert 20 * np.log10(response[6_000:].max()) < -50
 
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from vivavoce.signal.cepstrum import FEATURES, HOP, period_of_feature
 from vivavoce.vocoder.fargan import (

@@ -1,6 +1,8 @@
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from vivavoce.vocoder.loss import spectral_convergence, vocoder_loss
 

@@ -100,7 +100,7 @@ def fargan(
     decay: Annotated[float, typer.Option(min=0, max=1, help="Last part of the run, in which it falls.")] = 0.3,
     echo: Annotated[int, typer.Option(min=1, help="Sequences that are cut out of an item of 3 s.")] = 16,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make items.")] = 1,
-    compiled: Annotated[bool, typer.Option(help="Compile the step: three times as fast; takes a C++ compiler.")] = True,
+    compiled: Annotated[bool, typer.Option(help="Compile the network: twice as fast; takes a C++ compiler.")] = True,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of a process. [PyTorch's choice]")] = None,
     seed: Annotated[int, typer.Option(help="Of items, draws and first weights.")] = 1,
 ) -> None:

@@ -1,54 +1,27 @@
-"""Model images: the weights of a trained PercepNet as one flat buffer that the core maps into memory.
+"""The model image of a trained PercepNet: `vivavoce.training.image` with the tensors that its engine reads.
 
-`core/src/model_image.h` describes the format, `core/src/int8.h` the layout of int8 matrices. A checkpoint (safetensors)
-stays the source of truth; an image can be made from it at any time, and the same checkpoint gives the same bytes.
-
-All matrices but the first are rounded to int8 here. Each row has a scale, `max |w| / 127` in float32, and its weights
-become `w / scale`, rounded half to even, as training with rounded weights has it. The core multiplies them with
-activations that are rounded to `127 x`, so that the image holds `scale / 127`. A matrix of which an eighth or more of
-the 16 x 4 blocks are zero is stored without them.
+All matrices but the first are rounded to int8.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 
-MAGIC = b"VVMODEL\0"
-VERSION = 1
-PERCEPNET = 1  # kind of model
-FLOAT, INT8, SPARSE_INT8 = 1, 2, 3  # kinds of tensors
-
-HEADER = struct.Struct("<8sQQII32sII8II5I")
-CHECKSUM_OFFSET = 8
-TENSOR = struct.Struct("<4I6Q")
-ALIGNMENT = 64
-STRIP_ROWS, BLOCK_COLUMNS = 16, 4
-LARGEST_NUMBER = 1e6  # what the core accepts
-MAX_WIDTH = 1024
-DENSE_SHARE = 7 / 8  # of present blocks: where a list of them begins to pay
+from vivavoce.training.image import (
+    MAX_WIDTH,
+    PERCEPNET,
+    STRIP_ROWS,
+    Tensor,
+    checked,
+    float_tensor,
+    image_of,
+    int8_tensor,
+)
 
 FEATURES, BANDS = 70, 34
 GRUS = ("gru1", "gru2", "gru3", "gains_gru", "strengths_gru")
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    """One entry of the table, with the bytes that its offsets lead to (None: not used by this kind)."""
-
-    kind: int
-    rows: int
-    columns: int
-    blocks: int
-    weights: np.ndarray
-    bias: np.ndarray
-    scale: np.ndarray | None = None
-    strips: np.ndarray | None = None
-    block_columns: np.ndarray | None = None
 
 
 def model_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
@@ -70,85 +43,8 @@ def model_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -
     """
     if metadata.get("system") != "percepnet":
         raise ValueError(f"metadata must name the system percepnet, got {metadata.get('system')!r}")
-    name = metadata.get("name", "")
-    if not (0 < len(name) < 32 and name.isascii() and name.isprintable()):
-        raise ValueError(f"name must be 1 to 31 printable ASCII characters, got {name!r}")
-    sample_rate = _integer(metadata, "sample_rate", 8000, 192000)
-    lookahead_frames = _integer(metadata, "lookahead_frames", 0, 100)
     sizes = _sizes(arrays)
-    tensors = _tensors(arrays, *sizes)
-    offset = HEADER.size + TENSOR.size * len(tensors)
-    table, bodies = b"", []
-    for tensor in tensors:
-        offsets = []
-        for body in (tensor.weights, tensor.bias, tensor.scale, tensor.strips, tensor.block_columns):
-            offsets.append(0 if body is None else offset)
-            if body is not None:
-                data = body.tobytes()
-                bodies.append(data + bytes(-len(data) % ALIGNMENT))
-                offset += len(bodies[-1])
-        table += TENSOR.pack(tensor.kind, tensor.rows, tensor.columns, tensor.blocks, *offsets, 0)
-    header = HEADER.pack(
-        *(MAGIC, 0, offset, VERSION, PERCEPNET, name.encode(), sample_rate, lookahead_frames),
-        *(FEATURES, BANDS, *sizes, 0, 0, len(tensors), 0, 0, 0, 0, 0),
-    )
-    image = header + table + b"".join(bodies)
-    return image[:CHECKSUM_OFFSET] + struct.pack("<Q", checksum(image)) + image[CHECKSUM_OFFSET + 8 :]
-
-
-def checksum(image: bytes) -> int:
-    """ImageChecksum of model_image.h: 64 bits of all bytes, those of the checksum itself counted as zeros.
-
-    Args:
-        image: A multiple of 64 bytes.
-
-    Returns:
-        The checksum that the header must hold.
-    """
-    start, prime, mask = 0xCBF29CE484222325, 0x100000001B3, 2**64 - 1
-
-    def step(hash_: int, word: int) -> int:
-        return ((hash_ << 29 & mask | hash_ >> 35) ^ word) * prime & mask
-
-    words = np.frombuffer(image, "<u8").copy()
-    words[CHECKSUM_OFFSET // 8] = 0
-    lanes = [reduce(step, words[lane::8].tolist(), start) for lane in range(8)]
-    return reduce(step, lanes, start)
-
-
-def quantise(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights as int8, symmetric, with a scale for each row.
-
-    Args:
-        weights: Shape (rows, columns), float32.
-
-    Returns:
-        Integers in [-127, 127], shape (rows, columns), int8, and scales, shape (rows,), float32, such that their
-        product is near the weights. A row of zeros has scale 0.
-    """
-    scale = np.abs(weights).max(axis=1) / np.float32(127)
-    # a row whose scale underflows has no weights either
-    divisor = np.where(scale > 0, scale, np.float32(np.inf))
-    integers = np.clip(np.rint(weights / divisor[:, None]), -127, 127).astype(np.int8)
-    return integers, scale
-
-
-def _integer(metadata: Mapping[str, str], key: str, low: int, high: int) -> int:
-    text = metadata.get(key, "")
-    if not (text.isdecimal() and low <= int(text) <= high):
-        raise ValueError(f"{key} must be from {low} to {high}, got {text!r}")
-    return int(text)
-
-
-def _array(arrays: Mapping[str, np.ndarray], name: str, *shape: int) -> np.ndarray:
-    if name not in arrays:
-        raise ValueError(f"{name} is missing")
-    array = np.asarray(arrays[name])
-    if array.shape != shape or array.dtype != np.float32:
-        raise ValueError(f"{name} must be float32 of shape {shape}, got {array.dtype} of shape {array.shape}")
-    if not (np.abs(array) <= LARGEST_NUMBER).all():
-        raise ValueError(f"{name} must be finite and within {LARGEST_NUMBER:g}")
-    return array
+    return image_of(PERCEPNET, metadata, (FEATURES, BANDS, *sizes), _tensors(arrays, *sizes))
 
 
 def _sizes(arrays: Mapping[str, np.ndarray]) -> tuple[int, int, int, int]:
@@ -172,19 +68,19 @@ def _sizes(arrays: Mapping[str, np.ndarray]) -> tuple[int, int, int, int]:
     return dense, conv, gru, strengths
 
 
-def _tensors(arrays: Mapping[str, np.ndarray], dense: int, conv: int, gru: int, strengths: int) -> list[_Tensor]:
+def _tensors(arrays: Mapping[str, np.ndarray], dense: int, conv: int, gru: int, strengths: int) -> list[Tensor]:
     """All matrices in the order of `PercepNetNetwork::Bind`."""
 
-    def quantised(name: str, suffix: str, *shape: int) -> _Tensor:
-        weights = _array(arrays, f"{name}.weight{suffix}", *shape)
+    def quantised(name: str, suffix: str, *shape: int) -> Tensor:
+        weights = checked(arrays, f"{name}.weight{suffix}", *shape)
         if weights.ndim == 3:  # one frame after the other, as the core remembers them
             weights = weights.transpose(0, 2, 1).reshape(shape[0], -1)
-        return _int8_tensor(weights, _array(arrays, f"{name}.bias{suffix}", shape[0]))
+        return int8_tensor(weights, checked(arrays, f"{name}.bias{suffix}", shape[0]))
 
     inputs = {"gru1": conv, "strengths_gru": gru + conv}
     widths = {"strengths_gru": strengths}
     tensors = [
-        _float_tensor(_array(arrays, "input.weight", dense, FEATURES), _array(arrays, "input.bias", dense)),
+        float_tensor(checked(arrays, "input.weight", dense, FEATURES), checked(arrays, "input.bias", dense)),
         quantised("conv1", "", conv, dense, 5),
         quantised("conv2", "", conv, conv, 3),
     ]
@@ -195,40 +91,3 @@ def _tensors(arrays: Mapping[str, np.ndarray], dense: int, conv: int, gru: int, 
     tensors.append(quantised("gains", "", BANDS + 1, conv + 4 * gru))
     tensors.append(quantised("strengths", "", BANDS, strengths))
     return tensors
-
-
-def _whole_strips(array: np.ndarray) -> np.ndarray:
-    """Rows of zeros appended up to whole strips."""
-    missing = -len(array) % STRIP_ROWS
-    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
-
-
-def _float_tensor(weights: np.ndarray, bias: np.ndarray) -> _Tensor:
-    rows, columns = weights.shape
-    strips = _whole_strips(weights).reshape(-1, STRIP_ROWS, columns)
-    columns_first = np.ascontiguousarray(strips.transpose(0, 2, 1), "<f4")
-    return _Tensor(FLOAT, rows, columns, 0, columns_first, _whole_strips(bias).astype("<f4"))
-
-
-def _int8_tensor(weights: np.ndarray, bias: np.ndarray) -> _Tensor:
-    rows, columns = weights.shape
-    integers, scale = quantise(weights)
-    integers = np.pad(_whole_strips(integers), ((0, 0), (0, -columns % BLOCK_COLUMNS)))
-    strips = integers.reshape(len(integers) // STRIP_ROWS, STRIP_ROWS, -1, BLOCK_COLUMNS)
-    blocks = np.ascontiguousarray(strips.transpose(0, 2, 1, 3))  # strip, block, row, column
-    present = blocks.any(axis=(2, 3))
-    bias, scale = (_whole_strips(numbers).astype("<f4") for numbers in (bias, scale / np.float32(127)))
-    if present.mean() > DENSE_SHARE:
-        return _Tensor(INT8, rows, columns, present.size, blocks, bias, scale)
-    ends = np.cumsum(present.sum(axis=1), dtype="<u4")
-    return _Tensor(
-        SPARSE_INT8,
-        rows,
-        columns,
-        int(present.sum()),
-        blocks[present],
-        bias,
-        scale,
-        strips=np.concatenate([np.zeros(1, "<u4"), ends]).astype("<u4"),
-        block_columns=np.nonzero(present)[1].astype("<u2"),
-    )

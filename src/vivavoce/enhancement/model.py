@@ -160,7 +160,7 @@ class PercepNet(nn.Module):
         return functional.linear(x, self._weight(layer.weight), layer.bias)
 
     def _weight(self, weight: Tensor) -> Tensor:
-        """Rounded to int8 with one scale a row (an output), as `vivavoce.enhancement.image` rounds it."""
+        """Rounded to int8 with one scale a row (an output), as `vivavoce.training.image` rounds it."""
         if not self.quantised:
             return weight
         scale = weight.detach().flatten(1).abs().amax(1).clamp_min(1e-12) / WEIGHT_STEPS

@@ -36,7 +36,7 @@ _PER_BIN = np.array([0.8, *7 * [1.0], 0.667, *3 * [0.5], 0.333, *2 * [0.25], 0.2
 
 
 def bark_weights() -> np.ndarray:
-    """Weight of each bin in each band, shape (bands, bins), float32: triangles that sum to 1, the outer ones doubled."""
+    """Weight of each bin in each band, shape (bands, bins), float32: triangles that sum to 1, the outer two doubled."""
     points = np.interp(np.arange(BINS), _CENTRES, np.arange(BARK_BANDS))
     weights = np.maximum(0, 1 - np.abs(points - np.arange(BARK_BANDS)[:, None]))
     weights[[0, -1]] *= 2

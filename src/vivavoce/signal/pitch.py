@@ -5,8 +5,8 @@ speech" (INTERSPEECH 2020), section 3: a signal is compared with itself one peri
 the trajectory that correlates best without jumping. The paper leaves the search open; here
 
 - the search runs at 12 kHz for 48, at 16 for 16 (at 8, odd periods were taken for octaves), over 50 ms, placed
-  symmetrically about the middle of the frame as far as the look-ahead allows (long windows hold in noise: 40 ms instead of 20 took gross errors at 0 dB from
-  27 to 21 %);
+  symmetrically about the middle of the frame as far as the look-ahead allows (long windows hold in noise: 40 ms
+  instead of 20 took gross errors at 0 dB from 27 to 21 %);
 - a period is judged by what repeats after one of it and, with less weight, after two: the noise in either is another;
 - a change of period costs in proportion to its size in octaves up to a limit, so that the forward recursion needs one
   sweep up and one down the lags and the track can begin anew after a pause;

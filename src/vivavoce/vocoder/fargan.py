@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vivavoce.signal.cepstrum import FEATURES, HOP
 from vivavoce.signal.pitch import WIDE_BAND
@@ -26,6 +27,7 @@ MEMORY = MAX_PERIOD + MARGIN  # past samples that a sub-frame looks at
 GLIDE = 1.25  # periods further apart are two pitches, and nothing goes over between them
 CONTEXT = 1  # frames of features on either side
 GATES = 3  # of a GRU
+FRAMEWISE = ("embedding", "dense", "convolution", "condition", "gain")  # layers that run once a frame
 # ln(level of the signal) is about LEVEL_SLOPE * c0 + LEVEL_OFFSET for a flat envelope; peaks are higher.
 LEVEL_SLOPE, LEVEL_OFFSET = 0.2713, -4.6
 MAX_LOG_GAIN = 1.0
@@ -103,6 +105,7 @@ class Fargan(nn.Module):
         self.skip = nn.Linear(first + second + third + width + 2 * SUBFRAME, size.output)
         self.skip_glu = nn.Linear(size.output, size.output, bias=False)
         self.output = nn.Linear(size.output, SUBFRAME)
+        self.step = frame
         self._initialise()
 
     @torch.no_grad()
@@ -136,52 +139,24 @@ class Fargan(nn.Module):
         level = LEVEL_SLOPE * (energy[0] + weights * (energy[1] - energy[0])) + LEVEL_OFFSET
         return condition, torch.clamp(level[..., None] + self.gain(condition), max=MAX_LOG_GAIN)
 
-    def begin(self, past: Tensor) -> FarganState:
+    def begin(self, past: Tensor, dtype: torch.dtype = torch.float32) -> FarganState:
         """State before the sub-frame that follows `past`, shape (batch, 258); the memories are empty."""
-        batch = len(past)
-        return FarganState(
-            past,
-            past.new_zeros(batch, self.size.condition + PREDICTION + SUBFRAME),
-            tuple(past.new_zeros(batch, width) for width in self.size.grus),  # pyright: ignore[reportArgumentType]
-        )
+        widths = (self.size.condition + PREDICTION + SUBFRAME, *self.size.grus)
+        last, first, second, third = (past.new_zeros(len(past), width, dtype=dtype) for width in widths)
+        return FarganState(past, last, (first, second, third))
 
-    def step(
-        self, condition: Tensor, log_gain: Tensor, taps: Tensor, state: FarganState, truth: Tensor | None = None
-    ) -> tuple[Tensor, FarganState]:
-        """One sub-frame.
+    def weights(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+        """What `step` calculates with, rounded once for all sub-frames."""
+        return {name: weight.to(dtype) for name, weight in self.named_parameters() if not name.startswith(FRAMEWISE)}
 
-        Args:
-            condition: Shape (batch, condition).
-            log_gain: Shape (batch, 1).
-            taps: Where in the past the prediction lies: `period_taps`, shape (batch, 44), int64.
-            state: Before it.
-            truth: What is remembered instead of the result, where the past is known; shape (batch, 40).
-
-        Returns:
-            Samples, shape (batch, 40), and the state behind them.
-        """
-        gain = torch.exp(log_gain)
-        scale = 1 / (1e-5 + gain)
-        prediction = torch.clamp(scale * torch.gather(state.past, 1, taps), -1, 1)
-        previous = torch.clamp(scale * state.past[:, -SUBFRAME:], -1, 1)
-        core = prediction[:, MARGIN:-MARGIN]
-        now = torch.cat([condition, prediction, previous], 1)
-        hidden = torch.tanh(self.input(torch.cat([state.input, now], 1)))
-        hidden = hidden * torch.sigmoid(self.input_glu(hidden))
-        gates = torch.sigmoid(self.gates(hidden))
-        h1 = self.gru1(torch.cat([hidden, gates[:, 0:1] * core, previous], 1), state.grus[0])
-        out1 = h1 * torch.sigmoid(self.glu1(h1))
-        h2 = self.gru2(torch.cat([out1, gates[:, 1:2] * core, previous], 1), state.grus[1])
-        out2 = h2 * torch.sigmoid(self.glu2(h2))
-        h3 = self.gru3(torch.cat([out2, gates[:, 2:3] * core, previous], 1), state.grus[2])
-        out3 = h3 * torch.sigmoid(self.glu3(h3))
-        joined = torch.tanh(self.skip(torch.cat([out1, out2, out3, hidden, gates[:, 3:4] * core, previous], 1)))
-        joined = joined * torch.sigmoid(self.skip_glu(joined))
-        samples = gain * torch.tanh(self.output(joined))
-        past = torch.cat([state.past[:, SUBFRAME:], samples if truth is None else truth], 1)
-        return samples, FarganState(past, now, (h1, h2, h3))
-
-    def forward(self, features: Tensor, past: Tensor, primed: int = 0, truth: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        features: Tensor,
+        past: Tensor,
+        primed: int = 0,
+        truth: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
         """Synthesise.
 
         Args:
@@ -189,6 +164,7 @@ class Fargan(nn.Module):
             past: MEMORY samples before, pre-emphasised, shape (batch, 258).
             primed: So many frames at the beginning are known.
             truth: They, pre-emphasised, shape (batch, 160 * primed).
+            dtype: Of matrix products within sub-frames.
 
         Returns:
             Pre-emphasised samples, shape (batch, 160 * frames); those of primed frames are what would have been said.
@@ -196,16 +172,86 @@ class Fargan(nn.Module):
         periods = periods_of(features)
         conditions, log_gains = self.conditions(features, periods)
         taps = period_taps(subframe_periods(periods))
-        state, samples = self.begin(past), []
-        for index in range(conditions.shape[1] * SUBFRAMES):
-            frame, subframe = divmod(index, SUBFRAMES)
-            known = None
-            if frame < primed and truth is not None:
-                known = truth[:, index * SUBFRAME : (index + 1) * SUBFRAME]
-            here = conditions[:, frame, subframe], log_gains[:, frame, subframe], taps[:, frame, subframe]
-            made, state = self.step(*here, state, known)
+        weights, state, samples = self.weights(dtype), self.begin(past, dtype), []
+        for index in range(conditions.shape[1]):
+            known = truth[:, index * HOP : (index + 1) * HOP] if index < primed and truth is not None else None
+            made, state = self.step(weights, conditions[:, index], log_gains[:, index], taps[:, index], state, known)
             samples.append(made)
         return torch.cat(samples, 1)
+
+
+def frame(
+    weights: dict[str, Tensor],
+    conditions: Tensor,
+    log_gains: Tensor,
+    taps: Tensor,
+    state: FarganState,
+    truth: Tensor | None = None,
+) -> tuple[Tensor, FarganState]:
+    """The sub-frames of one frame: shapes as in `subframe`, with a second dimension of 4, and 160 samples."""
+    samples = []
+    for index in range(SUBFRAMES):
+        known = None if truth is None else truth[:, index * SUBFRAME : (index + 1) * SUBFRAME]
+        made, state = subframe(weights, conditions[:, index], log_gains[:, index], taps[:, index], state, known)
+        samples.append(made)
+    return torch.cat(samples, 1), state
+
+
+def subframe(
+    weights: dict[str, Tensor],
+    condition: Tensor,
+    log_gain: Tensor,
+    taps: Tensor,
+    state: FarganState,
+    truth: Tensor | None = None,
+) -> tuple[Tensor, FarganState]:
+    """One sub-frame.
+
+    Args:
+        weights: Of `Fargan.weights`.
+        condition: Shape (batch, condition).
+        log_gain: Shape (batch, 1).
+        taps: Where in the past the prediction lies: `period_taps`, shape (batch, 44), int64.
+        state: Before it.
+        truth: What is remembered instead of the result, where the past is known; shape (batch, 40).
+
+    Returns:
+        Samples, shape (batch, 40), and the state behind them.
+    """
+    dtype = state.input.dtype
+
+    def dense(name: str, inputs: Tensor) -> Tensor:
+        return functional.linear(inputs, weights[f"{name}.weight"], weights.get(f"{name}.bias"))
+
+    def gated(name: str, inputs: Tensor) -> Tensor:
+        return inputs * torch.sigmoid(dense(name, inputs))
+
+    def gru(name: str, inputs: Tensor, hidden: Tensor) -> Tensor:
+        inputs = functional.linear(inputs, weights[f"{name}.weight_ih"], weights[f"{name}.bias_ih"])
+        recurrent = functional.linear(hidden, weights[f"{name}.weight_hh"], weights[f"{name}.bias_hh"])
+        (r, z, n), (hr, hz, hn) = inputs.chunk(GATES, 1), recurrent.chunk(GATES, 1)
+        update = torch.sigmoid(z + hz)
+        candidate = torch.tanh(n + torch.sigmoid(r + hr) * hn)
+        return candidate + update * (hidden - candidate)
+
+    gain = torch.exp(log_gain)
+    scale = 1 / (1e-5 + gain)
+    prediction = torch.clamp(scale * torch.gather(state.past, 1, taps), -1, 1).to(dtype)
+    previous = torch.clamp(scale * state.past[:, -SUBFRAME:], -1, 1).to(dtype)
+    core = prediction[:, MARGIN:-MARGIN]
+    now = torch.cat([condition.to(dtype), prediction, previous], 1)
+    hidden = gated("input_glu", torch.tanh(dense("input", torch.cat([state.input, now], 1))))
+    gates = torch.sigmoid(dense("gates", hidden))
+    outputs, states = [hidden], []
+    for index, name in enumerate(("1", "2", "3")):
+        inputs = torch.cat([outputs[-1], gates[:, index : index + 1] * core, previous], 1)
+        states.append(gru(f"gru{name}", inputs, state.grus[index]))
+        outputs.append(gated(f"glu{name}", states[-1]))
+    joined = torch.cat([*outputs[1:], hidden, gates[:, 3:4] * core, previous], 1)
+    last = gated("skip_glu", torch.tanh(dense("skip", joined)))
+    samples = gain * torch.tanh(dense("output", last).float())
+    past = torch.cat([state.past[:, SUBFRAME:], samples if truth is None else truth], 1)
+    return samples, FarganState(past, now, (states[0], states[1], states[2]))
 
 
 def periods_of(features: Tensor) -> Tensor:
@@ -235,4 +281,3 @@ def period_taps(periods: Tensor) -> Tensor:
     offsets = torch.arange(-MARGIN, SUBFRAME + MARGIN, device=periods.device)
     period = periods[..., None]
     return MEMORY + torch.where(offsets < period, offsets - period, offsets - 2 * period)
-

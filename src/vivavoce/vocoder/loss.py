@@ -53,7 +53,7 @@ def spectral_convergence(made: Tensor, truth: Tensor, sizes: tuple[int, ...] = F
 def _root_magnitudes(samples: Tensor, size: int) -> Tensor:
     window = _window(size, samples.device)
     spectra = torch.stft(samples, size, size // HOPS_PER_WINDOW, window=window, return_complex=True)
-    return (spectra.real.square() + spectra.imag.square() + FLOOR).pow(0.25)
+    return (spectra.real.square() + spectra.imag.square() + FLOOR).sqrt().sqrt()
 
 
 @lru_cache(maxsize=32)
