@@ -16,10 +16,47 @@ using namespace binding;
 
 namespace {
 
+/// The path that the user names; that of the model where it is None.
+vivavoce::Int8Path Find(const vv_model& model, const nb::object& path) {
+  if (path.is_none()) return model.path;
+  const std::string name = nb::str(path).c_str();
+  vivavoce::Int8Path paths[vivavoce::kInt8PathCount];
+  const int count = vivavoce::Int8Paths(paths);
+  for (int i = 0; i < count; ++i) {
+    if (name == vivavoce::Int8PathName(paths[i])) return paths[i];
+  }
+  throw nb::value_error(("path must be one of int8_paths(), got " + name).c_str());
+}
+
+/// Rows of so many numbers each, contiguous.
+std::vector<float> Rows(const char* name, const Array& array, size_t columns) {
+  if (array.dtype() != nb::dtype<float>()) {
+    throw nb::type_error((std::string(name) + " must be float32, got " + Describe(array)).c_str());
+  }
+  if (array.ndim() != 2 || array.shape(1) != columns) {
+    const std::string wanted = " must have shape (frames, " + std::to_string(columns) + "), got ";
+    throw nb::value_error((name + wanted + Describe(array)).c_str());
+  }
+  std::vector<float> rows(array.shape(0) * columns);
+  const float* const data = static_cast<const float*>(array.data());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = data[static_cast<ptrdiff_t>(i / columns) * array.stride(0) +
+                   static_cast<ptrdiff_t>(i % columns) * array.stride(1)];
+  }
+  return rows;
+}
+
+void CheckKind(size_t state_bytes, const vv_model& model, const char* system) {
+  if (state_bytes == 0) {
+    throw nb::value_error((std::string("model must be a ") + system + ", got " + vv_model_name(&model)).c_str());
+  }
+}
+
 class PercepNetNetwork {
  public:
-  PercepNetNetwork(const Model& model, const nb::object& path) : model_(model.shared()), path_(model_->path) {
-    if (!path.is_none()) path_ = Find(nb::str(path).c_str());
+  PercepNetNetwork(const Model& model, const nb::object& path)
+      : model_(model.shared()), path_(Find(*model_, path)) {
+    CheckKind(model_->percepnet.state_bytes(), *model_, "PercepNet");
     state_.resize(model_->percepnet.state_bytes() / sizeof(float));
   }
 
@@ -34,20 +71,9 @@ class PercepNetNetwork {
   }
 
   nb::tuple RunAll(const Array& array) {
-    if (array.dtype() != nb::dtype<float>()) {
-      throw nb::type_error(("features must be float32, got " + Describe(array)).c_str());
-    }
-    constexpr size_t kFeatures = vivavoce::kPercepNetFeatures, kBands = vivavoce::kPercepNetBands;
-    if (array.ndim() != 2 || array.shape(1) != kFeatures) {
-      throw nb::value_error(("features must have shape (frames, 70), got " + Describe(array)).c_str());
-    }
-    const size_t frames = array.shape(0);
-    std::vector<float> features(frames * kFeatures);
-    const float* const data = static_cast<const float*>(array.data());
-    for (size_t i = 0; i < features.size(); ++i) {
-      features[i] = data[static_cast<ptrdiff_t>(i / kFeatures) * array.stride(0) +
-                         static_cast<ptrdiff_t>(i % kFeatures) * array.stride(1)];
-    }
+    constexpr size_t kBands = vivavoce::kPercepNetBands;
+    const std::vector<float> features = Rows("features", array, vivavoce::kPercepNetFeatures);
+    const size_t frames = features.size() / vivavoce::kPercepNetFeatures;
     std::unique_ptr<float[]> gains(new float[frames * kBands]), strengths(new float[frames * kBands]);
     FloatVector voice = NewArray<FloatVector>(
         frames, [&](float* out) { Run(features.data(), frames, gains.get(), strengths.get(), out); });
@@ -60,15 +86,6 @@ class PercepNetNetwork {
   const char* path() const { return vivavoce::Int8PathName(path_); }
 
  private:
-  static vivavoce::Int8Path Find(const std::string& name) {
-    vivavoce::Int8Path paths[vivavoce::kInt8PathCount];
-    const int count = vivavoce::Int8Paths(paths);
-    for (int i = 0; i < count; ++i) {
-      if (name == vivavoce::Int8PathName(paths[i])) return paths[i];
-    }
-    throw nb::value_error(("path must be one of int8_paths(), got " + name).c_str());
-  }
-
   void Run(const float* features, size_t frames, float* gains, float* strengths, float* voice) {
     const vivavoce::FlushDenormals modes;
     constexpr size_t kFeatures = vivavoce::kPercepNetFeatures, kBands = vivavoce::kPercepNetBands;
@@ -77,6 +94,64 @@ class PercepNetNetwork {
                              voice + i);
     }
   }
+
+  std::shared_ptr<vv_model> model_;
+  vivavoce::Int8Path path_;
+  std::vector<float> state_;
+};
+
+class FarganNetwork {
+ public:
+  FarganNetwork(const Model& model, const nb::object& path) : model_(model.shared()), path_(Find(*model_, path)) {
+    CheckKind(Network().state_bytes(), *model_, "FARGAN");
+    state_.resize(Network().state_bytes() / sizeof(float));
+    Reset();
+  }
+
+  void Begin(const Array& array) {
+    const Vector<float> past("past", array, vivavoce::FarganNetwork::kMemory + 1);
+    Network().Begin(state_.data(), past.data());
+  }
+
+  void Feed(const Array& array) {
+    const std::vector<float> features = Rows("features", array, kFeatures);
+    const vivavoce::FlushDenormals modes;
+    for (size_t i = 0; i < features.size(); i += kFeatures) Network().Feed(state_.data(), features.data() + i);
+  }
+
+  void Follow(const Array& features_array, const Array& samples_array) {
+    const std::vector<float> features = Rows("features", features_array, kFeatures);
+    const size_t frames = features.size() / kFeatures;
+    const Vector<float> samples("samples", samples_array, frames * kHop);
+    const nb::gil_scoped_release release;
+    const vivavoce::FlushDenormals modes;
+    for (size_t i = 0; i < frames; ++i) {
+      Network().Follow(path_, state_.data(), features.data() + i * kFeatures, samples.data() + i * kHop);
+    }
+  }
+
+  FloatVector Synthesise(const Array& array) {
+    const std::vector<float> features = Rows("features", array, kFeatures);
+    const size_t frames = features.size() / kFeatures;
+    return NewArray<FloatVector>(frames * kHop, [&](float* out) {
+      const vivavoce::FlushDenormals modes;
+      for (size_t i = 0; i < frames; ++i) {
+        Network().Synthesise(path_, state_.data(), features.data() + i * kFeatures, out + i * kHop);
+      }
+    });
+  }
+
+  void Reset() {
+    const float silence[vivavoce::FarganNetwork::kMemory + 1] = {};
+    Network().Begin(state_.data(), silence);
+  }
+  FarganNetwork Copy() const { return *this; }
+  const char* path() const { return vivavoce::Int8PathName(path_); }
+
+ private:
+  static constexpr size_t kFeatures = vivavoce::kSpeechFeatures, kHop = vivavoce::kSpeechHop;
+
+  const vivavoce::FarganNetwork& Network() const { return model_->fargan; }
 
   std::shared_ptr<vv_model> model_;
   vivavoce::Int8Path path_;
@@ -164,4 +239,64 @@ Raises:
     ValueError: `features` has another shape.)")
       .def("reset", &PercepNetNetwork::Reset, "Back to the beginning.")
       .def("copy", &PercepNetNetwork::Copy, "A stream that goes on as this one would.");
+
+  nb::class_<FarganNetwork>(m, "FarganNetwork",
+                            R"(The vocoder alone, as one stream at 16 kHz; for one thread at a time.
+
+Frame k of the samples lies between the centres of features k and k + 1.
+
+Args:
+    model: The layers.
+    path: One of `int8_paths()`, for tests; None is the fastest.
+
+Raises:
+    ValueError: The model is another system's, or this processor has no such path.)")
+      .def(nb::init<const Model&, const nb::object&>(), "model"_a, "path"_a = nb::none(),
+           nb::sig("def __init__(self, model: Model, path: str | None = None) -> None"))
+      .def_prop_ro("path", &FarganNetwork::path, "The instructions that it uses.")
+      .def("begin", &FarganNetwork::Begin, "past"_a.noconvert(), nb::sig("def begin(self, past: " VV_FLOATS ") -> None"),
+           R"(Forget the stream.
+
+Args:
+    past: Samples before the first that is made or followed, shape (259,), float32.
+
+Raises:
+    TypeError: `past` is not float32.
+    ValueError: `past` has another shape.)")
+      .def("feed", &FarganNetwork::Feed, "features"_a.noconvert(),
+           nb::sig("def feed(self, features: " VV_FLOATS ") -> None"),
+           R"(Hear features up to the beginning of the first frame, and make nothing.
+
+Args:
+    features: Shape (frames, 20), float32.
+
+Raises:
+    TypeError: `features` is not float32.
+    ValueError: `features` has another shape.)")
+      .def("follow", &FarganNetwork::Follow, "features"_a.noconvert(), "samples"_a.noconvert(),
+           nb::sig("def follow(self, features: " VV_FLOATS ", samples: " VV_FLOATS ") -> None"),
+           R"(Go on as if these samples had been made, without the GIL.
+
+Args:
+    features: At the end of each frame, shape (frames, 20), float32.
+    samples: Shape (160 * frames,), float32.
+
+Raises:
+    TypeError: An array is not float32.
+    ValueError: An array has another shape.)")
+      .def("synthesise", &FarganNetwork::Synthesise, "features"_a.noconvert(),
+           nb::sig("def synthesise(self, features: " VV_FLOATS ") -> " VV_FLOATS),
+           R"(Make samples, without the GIL.
+
+Args:
+    features: At the end of each frame, shape (frames, 20), float32.
+
+Returns:
+    Shape (160 * frames,), float32 in [-1, 1].
+
+Raises:
+    TypeError: `features` is not float32.
+    ValueError: `features` has another shape.)")
+      .def("reset", &FarganNetwork::Reset, "Back to the beginning, after silence.")
+      .def("copy", &FarganNetwork::Copy, "A stream that goes on as this one would.");
 }

@@ -1,12 +1,14 @@
 // What C calls vv_model: the image of a model and the network that it holds.
 #pragma once
 
+#include "fargan.h"
 #include "model_image.h"
 #include "percepnet_network.h"
 
 /// Read-only once created. Streams keep a pointer to it and, beside, a state of their own.
 struct vv_model final {
   vivavoce::ModelImage image;
-  vivavoce::PercepNetNetwork percepnet;
+  vivavoce::PercepNetNetwork percepnet;  ///< of the networks, the one of the image's kind is bound
+  vivavoce::FarganNetwork fargan;
   vivavoce::Int8Path path;  ///< the fastest, for all of its streams
 };

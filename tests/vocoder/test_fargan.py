@@ -76,7 +76,7 @@ def test_samples_stay_within_the_gain(model):
     with torch.no_grad():
         assert model(features, torch.zeros(2, MEMORY)).abs().max() < 1e-3
         features[..., 0] = 100
-        assert model(features, torch.zeros(2, MEMORY)).abs().max() <= np.e
+        assert model(features, torch.zeros(2, MEMORY)).abs().max() <= 2 * np.e
 
 
 def test_it_learns_a_voice(model):

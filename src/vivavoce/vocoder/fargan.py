@@ -3,8 +3,9 @@
 J.-M. Valin et al., "Very low complexity speech synthesis using framewise autoregressive GAN (FARGAN) with pitch
 prediction" (arXiv 2405.21069). Speech is made in sub-frames of 2.5 ms; each sees what it would be if it repeated itself
 one pitch period ago, the sub-frame before, and a conditioning vector, all relative to a gain. Signals here are
-pre-emphasised. Departures: the pitch period goes over from frame to frame in steps of a sub-frame where it glides, and
-the gain starts from the energy that the cepstrum tells, so that neither must be learned.
+pre-emphasised. Departures, so that less must be learned: the pitch period goes over from frame to frame in steps of a
+sub-frame where it glides; the gain starts from the energy that the cepstrum tells; and the network adds to the
+prediction, which one more gate weights, where the paper's replaces it.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ MEMORY = MAX_PERIOD + MARGIN  # past samples that a sub-frame looks at
 GLIDE = 1.25  # periods further apart are two pitches, and nothing goes over between them
 CONTEXT = 1  # frames of features on either side
 GATES = 3  # of a GRU
+PREDICTION_GATES = 5  # of the GRUs, of the last hidden layer, and of the result
 FRAMEWISE = ("embedding", "dense", "convolution", "condition", "gain")  # layers that run once a frame
 # ln(level of the signal) is about LEVEL_SLOPE * c0 + LEVEL_OFFSET for a flat envelope; peaks are higher.
-LEVEL_SLOPE, LEVEL_OFFSET = 0.2713, -4.6
+LEVEL_SLOPE, LEVEL_OFFSET = 0.2713, -4.0
 MAX_LOG_GAIN = 1.0
 
 
@@ -95,7 +97,7 @@ class Fargan(nn.Module):
         self.gain = nn.Linear(size.condition, 1)
         self.input = nn.Linear(2 * (size.condition + PREDICTION + SUBFRAME), width)
         self.input_glu = nn.Linear(width, width, bias=False)
-        self.gates = nn.Linear(width, 4)
+        self.gates = nn.Linear(width, PREDICTION_GATES)
         self.gru1 = nn.GRUCell(width + 2 * SUBFRAME, first)
         self.gru2 = nn.GRUCell(first + 2 * SUBFRAME, second)
         self.gru3 = nn.GRUCell(second + 2 * SUBFRAME, third)
@@ -236,7 +238,8 @@ def subframe(
 
     gain = torch.exp(log_gain)
     scale = 1 / (1e-5 + gain)
-    prediction = torch.clamp(scale * torch.gather(state.past, 1, taps), -1, 1).to(dtype)
+    repeated = torch.clamp(scale * torch.gather(state.past, 1, taps), -1, 1)
+    prediction = repeated.to(dtype)
     previous = torch.clamp(scale * state.past[:, -SUBFRAME:], -1, 1).to(dtype)
     core = prediction[:, MARGIN:-MARGIN]
     now = torch.cat([condition.to(dtype), prediction, previous], 1)
@@ -249,7 +252,8 @@ def subframe(
         outputs.append(gated(f"glu{name}", states[-1]))
     joined = torch.cat([*outputs[1:], hidden, gates[:, 3:4] * core, previous], 1)
     last = gated("skip_glu", torch.tanh(dense("skip", joined)))
-    samples = gain * torch.tanh(dense("output", last).float())
+    again = gates[:, 4:5].float() * repeated[:, MARGIN:-MARGIN]
+    samples = gain * (torch.tanh(dense("output", last).float()) + again)
     past = torch.cat([state.past[:, SUBFRAME:], samples if truth is None else truth], 1)
     return samples, FarganState(past, now, (states[0], states[1], states[2]))
 

@@ -1,0 +1,104 @@
+"""The model image of a trained FARGAN: `vivavoce.training.image` with the tensors that its engine reads.
+
+What runs for every sub-frame is rounded to int8, but for the gain. The embedding of the pitch is folded into the first
+layer: a row of that layer's results for each period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from vivavoce.signal.cepstrum import FEATURES, HOP
+from vivavoce.signal.pitch import WIDE_BAND
+from vivavoce.training.image import FARGAN, MAX_WIDTH, STRIP_ROWS, Tensor, checked, float_tensor, image_of, int8_tensor
+
+PERIODS = WIDE_BAND.max_period - WIDE_BAND.min_period + 1
+SUBFRAMES, SUBFRAME, PREDICTION = 4, HOP // 4, HOP // 4 + 4
+GRUS = ("gru1", "gru2", "gru3")
+PREDICTION_GATES = len(GRUS) + 2
+
+
+def fargan_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """The image of a FARGAN checkpoint.
+
+    Args:
+        arrays: The state dict of `vivavoce.vocoder.fargan.Fargan`, float32.
+        metadata: `system` ("fargan"), `name` (printable ASCII, at most 31 characters) and `sample_rate`.
+
+    Returns:
+        The bytes of a `.vvm` file.
+
+    Raises:
+        ValueError: An array or an entry of the metadata is missing, not finite or not what the network has.
+    """
+    if metadata.get("system") != "fargan":
+        raise ValueError(f"metadata must name the system fargan, got {metadata.get('system')!r}")
+    widths = {
+        "dense": _width(arrays, "dense.weight"),
+        "convolution": _width(arrays, "convolution.weight"),
+        "condition": _width(arrays, "condition.weight", SUBFRAMES),
+        "input": _width(arrays, "input.weight"),
+        **{name: _width(arrays, f"{name}.weight_hh", 3) for name in GRUS},
+        "skip": _width(arrays, "skip.weight"),
+    }
+    return image_of(FARGAN, {**metadata, "lookahead_frames": "1"}, (*widths.values(),), _tensors(arrays, widths))
+
+
+def _width(arrays: Mapping[str, np.ndarray], name: str, parts: int = 1) -> int:
+    """Outputs of a layer, of which there are so many parts."""
+    rows = len(arrays[name]) if name in arrays and np.ndim(arrays[name]) > 1 else 0
+    width = rows // parts
+    if not 0 < width <= MAX_WIDTH or width * parts != rows or width % STRIP_ROWS:
+        raise ValueError(
+            f"{name} must have {parts} times a multiple of {STRIP_ROWS} up to {MAX_WIDTH} rows, got {rows}"
+        )
+    return width
+
+
+def _tensors(arrays: Mapping[str, np.ndarray], widths: Mapping[str, int]) -> list[Tensor]:
+    """All matrices in the order of `FarganNetwork::Bind`."""
+    around = 2 * SUBFRAME  # the gated prediction, and the sub-frame before
+
+    def plain(name: str, columns: int, rows: int | None = None, quantised: bool = True) -> Tensor:
+        rows = rows or widths[name]
+        weights = checked(arrays, f"{name}.weight", rows, columns)
+        bias = checked(arrays, f"{name}.bias", rows)
+        return (int8_tensor if quantised else float_tensor)(weights, bias)
+
+    def glu(name: str, width: int) -> Tensor:
+        return int8_tensor(checked(arrays, f"{name}.weight", width, width), np.zeros(width, np.float32))
+
+    tensors = [*_first_layer(arrays, widths["dense"])]
+    kernel = checked(arrays, "convolution.weight", widths["convolution"], widths["dense"], 3)
+    kernel = kernel.transpose(0, 2, 1).reshape(len(kernel), -1)  # one frame after the other, as the core remembers them
+    tensors.append(int8_tensor(kernel, checked(arrays, "convolution.bias", len(kernel))))
+    tensors.append(plain("condition", widths["convolution"], SUBFRAMES * widths["condition"]))
+    tensors.append(plain("gain", widths["condition"], 1, quantised=False))
+    tensors.append(plain("input", 2 * (widths["condition"] + PREDICTION + SUBFRAME)))
+    tensors.append(glu("input_glu", widths["input"]))
+    tensors.append(plain("gates", widths["input"], PREDICTION_GATES))
+    before = widths["input"]
+    for index, name in enumerate(GRUS, start=1):
+        width = widths[name]
+        for side, columns in (("ih", before + around), ("hh", width)):
+            weights = checked(arrays, f"{name}.weight_{side}", 3 * width, columns)
+            tensors.append(int8_tensor(weights, checked(arrays, f"{name}.bias_{side}", 3 * width)))
+        tensors.append(glu(f"glu{index}", width))
+        before = width
+    tensors.append(plain("skip", sum(widths[name] for name in GRUS) + widths["input"] + around))
+    tensors.append(glu("skip_glu", widths["skip"]))
+    tensors.append(plain("output", widths["skip"], SUBFRAME))
+    return tensors
+
+
+def _first_layer(arrays: Mapping[str, np.ndarray], width: int) -> tuple[Tensor, Tensor]:
+    """What the features give, and what each period gives."""
+    embedding = np.asarray(arrays.get("embedding.weight", np.zeros((0, 0))))
+    size = embedding.shape[1] if embedding.ndim == 2 else 0
+    embedding = checked(arrays, "embedding.weight", PERIODS, size)
+    weights = checked(arrays, "dense.weight", width, FEATURES + size)
+    of_periods = (weights[:, FEATURES:].astype(np.float64) @ embedding.T.astype(np.float64)).astype(np.float32)
+    none = np.zeros(width, np.float32)
+    return float_tensor(weights[:, :FEATURES], checked(arrays, "dense.bias", width)), float_tensor(of_periods, none)

@@ -1,0 +1,132 @@
+"""FARGAN in the core: held to its definition, the same on every path, safe from every feature vector."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from vivavoce._core import FarganNetwork, Model, PercepNetNetwork, int8_paths
+from vivavoce.signal.cepstrum import FEATURES, HOP, PITCH, VOICING, preemphasise
+from vivavoce.vocoder.fargan import MEMORY, SIZES, Fargan
+from vivavoce.vocoder.image import fargan_image
+
+METADATA = {"system": "fargan", "name": "fargan-test", "sample_rate": "16000"}
+
+
+@pytest.fixture(scope="module", params=["tiny", "base"])
+def network(request):
+    torch.manual_seed(0)
+    network = Fargan(SIZES[request.param])
+    with torch.no_grad():
+        network.gain.weight.normal_(0, 0.1)
+        network.gates.bias.uniform_(-1, 1)
+    return network
+
+
+def arrays_of(network):
+    return {name: weight.numpy() for name, weight in network.state_dict().items()}
+
+
+def features_of(frames, seed=0):
+    random = np.random.default_rng(seed)
+    features = random.normal(0, 1, (frames, FEATURES))
+    features[:, 0] = random.uniform(-2, 6, frames)
+    features[:, PITCH] = np.clip(np.cumsum(random.normal(0, 0.2, frames)), -1.5, 1.5)
+    features[:, VOICING] = random.uniform(-0.5, 0.5, frames)
+    return features.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model(network):
+    return Model.from_bytes(fargan_image(arrays_of(network), METADATA))
+
+
+def test_the_core_says_what_the_definition_says(network, model):
+    """Within what int8 loses: 2 % of the signal over the first frames, before chaos parts them."""
+    features, random = features_of(12), np.random.default_rng(1)
+    speech = (0.05 * random.standard_normal(MEMORY + 1 + 2 * HOP)).astype(np.float32)
+    core = FarganNetwork(model)
+    core.begin(speech[: MEMORY + 1])
+    core.feed(features[:2])
+    core.follow(features[2:4], speech[MEMORY + 1 :])
+    made = core.synthesise(features[4:])
+
+    sharp = preemphasise(speech.astype(np.float64))[1:].astype(np.float32)
+    with torch.no_grad():
+        want = network(
+            torch.from_numpy(features[None]),
+            torch.from_numpy(sharp[None, :MEMORY]),
+            2,
+            torch.from_numpy(sharp[None, MEMORY:]),
+        )[0, 2 * HOP :].numpy()
+    memory = speech[-1]
+    for n, sample in enumerate(want):
+        want[n] = memory = sample + 0.85 * memory
+    first = slice(0, 2 * HOP)
+    assert np.abs(want[first]).max() > 0.01
+    error = np.sqrt(np.mean((made[first] - want[first]) ** 2) / np.mean(want[first] ** 2))
+    assert error < 0.05
+
+
+def test_every_path_gives_the_same_bits(model):
+    features = features_of(40)
+    made = [FarganNetwork(model, path).synthesise(features) for path in int8_paths()]
+    assert len(made) > 1
+    for other in made[1:]:
+        assert (other == made[0]).all()
+
+
+def test_a_copy_goes_on_alike_and_a_reset_begins_anew(model):
+    features = features_of(30)
+    vocoder = FarganNetwork(model)
+    whole = vocoder.synthesise(features)
+    vocoder.reset()
+    vocoder.synthesise(features[:10])
+    other = vocoder.copy()
+    assert (vocoder.synthesise(features[10:]) == whole[10 * HOP :]).all()
+    other.synthesise(features[10:15])
+    assert (other.synthesise(features[15:]) == whole[15 * HOP :]).all()
+
+
+def test_no_features_harm_it(model):
+    random = np.random.default_rng(2)
+    hostile = random.choice(np.array([np.nan, np.inf, -np.inf, 1e38, -1e38, 0, 1, 30], np.float32), (200, FEATURES))
+    vocoder = FarganNetwork(model)
+    vocoder.begin(random.choice(np.array([np.nan, np.inf, 1e38, 1], np.float32), MEMORY + 1))
+    made = vocoder.synthesise(hostile)
+    assert np.isfinite(made).all()
+    assert np.abs(made).max() <= 1
+    vocoder.synthesise(features_of(50))
+    assert np.isfinite(vocoder.synthesise(features_of(50))).all()
+
+
+def test_a_model_of_another_system_is_refused(model):
+    with pytest.raises(ValueError, match="must be a PercepNet"):
+        PercepNetNetwork(model)
+
+
+def test_bad_arguments_are_named(model):
+    vocoder = FarganNetwork(model)
+    with pytest.raises(ValueError, match=r"\(frames, 20\)"):
+        vocoder.synthesise(np.zeros((3, 19), np.float32))
+    with pytest.raises(TypeError, match="float32"):
+        vocoder.feed(np.zeros((3, 20)))
+    with pytest.raises(ValueError, match=r"\(320,\)"):
+        vocoder.follow(np.zeros((2, 20), np.float32), np.zeros(100, np.float32))
+    with pytest.raises(ValueError, match=r"\(259,\)"):
+        vocoder.begin(np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize("name", ["embedding.weight", "gru2.weight_hh", "output.bias"])
+def test_a_checkpoint_that_lacks_something_is_refused(network, name):
+    arrays = arrays_of(network)
+    del arrays[name]
+    with pytest.raises(ValueError, match=name.replace(".", r"\.")):
+        fargan_image(arrays, METADATA)
+
+
+def test_metadata_of_another_system_is_refused(network):
+    with pytest.raises(ValueError, match="fargan"):
+        fargan_image(arrays_of(network), {**METADATA, "system": "percepnet"})
