@@ -158,6 +158,37 @@ class FarganNetwork {
   std::vector<float> state_;
 };
 
+class PredictorNetwork {
+ public:
+  PredictorNetwork(const Model& model, const nb::object& path) : model_(model.shared()), path_(Find(*model_, path)) {
+    CheckKind(model_->predictor.state_bytes(), *model_, "predictor of lost features");
+    state_.resize(model_->predictor.state_bytes() / sizeof(float));
+  }
+
+  FloatMatrix RunAll(const Array& array) {
+    constexpr size_t kInputs = vivavoce::PredictorNetwork::kInputs, kFeatures = vivavoce::kSpeechFeatures;
+    const std::vector<float> inputs = Rows("inputs", array, kInputs);
+    const size_t frames = inputs.size() / kInputs;
+    std::unique_ptr<float[]> features(new float[frames * kFeatures]);
+    {
+      const nb::gil_scoped_release release;
+      const vivavoce::FlushDenormals modes;
+      for (size_t i = 0; i < frames; ++i) {
+        model_->predictor.Step(path_, state_.data(), inputs.data() + i * kInputs, features.get() + i * kFeatures);
+      }
+    }
+    return Own<FloatMatrix>(std::move(features), {frames, kFeatures});
+  }
+
+  void Reset() { std::fill(state_.begin(), state_.end(), 0.f); }
+  PredictorNetwork Copy() const { return *this; }
+
+ private:
+  std::shared_ptr<vv_model> model_;
+  vivavoce::Int8Path path_;
+  std::vector<float> state_;
+};
+
 nb::list Int8PathNames() {
   vivavoce::Int8Path paths[vivavoce::kInt8PathCount];
   const int count = vivavoce::Int8Paths(paths);
@@ -299,4 +330,31 @@ Raises:
     ValueError: `features` has another shape.)")
       .def("reset", &FarganNetwork::Reset, "Back to the beginning, after silence.")
       .def("copy", &FarganNetwork::Copy, "A stream that goes on as this one would.");
+
+  nb::class_<PredictorNetwork>(m, "PredictorNetwork",
+                               R"(The predictor of lost features alone, as one stream; for one thread at a time.
+
+Args:
+    model: The layers.
+    path: One of `int8_paths()`, for tests; None is the fastest.
+
+Raises:
+    ValueError: The model is another system's, or this processor has no such path.)")
+      .def(nb::init<const Model&, const nb::object&>(), "model"_a, "path"_a = nb::none(),
+           nb::sig("def __init__(self, model: Model, path: str | None = None) -> None"))
+      .def("run", &PredictorNetwork::RunAll, "inputs"_a.noconvert(),
+           nb::sig("def run(self, inputs: " VV_FLOATS ") -> " VV_FLOATS),
+           R"(Frame after frame, without the GIL.
+
+Args:
+    inputs: Of `vivavoce.concealment.features.predictor_inputs`, shape (frames, 57), float32.
+
+Returns:
+    Features, shape (frames, 20).
+
+Raises:
+    TypeError: `inputs` is not float32.
+    ValueError: `inputs` has another shape.)")
+      .def("reset", &PredictorNetwork::Reset, "Back to the beginning.")
+      .def("copy", &PredictorNetwork::Copy, "A stream that goes on as this one would.");
 }

@@ -127,9 +127,7 @@ template <class Read>
 vv_model* NewModel(vv_status* status, Read read) {
   vv_model* model = new (std::nothrow) vv_model();
   vv_status result = model == nullptr ? VV_ERROR_MEMORY : read(&model->image);
-  if (result == VV_OK && !model->percepnet.Bind(model->image) && !model->fargan.Bind(model->image)) {
-    result = VV_ERROR_MODEL;
-  }
+  if (result == VV_OK && !model->Bind()) result = VV_ERROR_MODEL;
   if (result != VV_OK) {
     delete model;
     model = nullptr;

@@ -14,7 +14,6 @@ namespace {
 
 constexpr int kCentres[kBarkBands] = {0,  4,  8,  12, 16, 20, 24,  28,  32,
                                       40, 48, 56, 64, 80, 96, 112, 136, 160};  // bins of 50 Hz
-constexpr float kFullScale = 32768.f;  // energies are those of 16-bit samples
 constexpr float kMinEnergy = 1e-2f;
 constexpr float kMinLog = -2.f;              // of kMinEnergy
 constexpr float kRange = 8.f, kSlope = 2.5f;  // below the loudest band, and below the one before, in units of 10 dB
@@ -37,8 +36,7 @@ float Weight(int bin, int band) {
 
 }  // namespace
 
-SpeechAnalysis::SpeechAnalysis() : fft_(kSpeechWindow), tracker_(0) {
-  VorbisWindow(kSpeechWindow, window_);
+BarkCepstrum::BarkCepstrum() {
   for (int band = 0; band < kBarkBands; ++band) {
     for (int bin = 0; bin < kPaddedBins; ++bin) weights_[band][bin] = bin < kSpeechBins ? Weight(bin, band) : 0.f;
   }
@@ -52,41 +50,12 @@ SpeechAnalysis::SpeechAnalysis() : fft_(kSpeechWindow), tracker_(0) {
   }
 }
 
-void SpeechAnalysis::Advance(const float* hop, State* state, float* features) const {
-  constexpr int kKept = kHistory - kSpeechHop;
-  std::memmove(state->history, state->history + kSpeechHop, kKept * sizeof(float));
-  for (int i = 0; i < kSpeechHop; i += kLanes) Store(state->history + kKept + i, Sane(Load<F32x4>(hop + i)));
-  const float* const end = state->history + kHistory;
-  Cepstrum(end, features);
-  tracker_.Listen(end, &state->tracker);
-  const Pitch pitch = tracker_.Track(end, &state->tracker);
-  const float octaves = kPerLn2 * Log(Splat<F32x4>(static_cast<float>(pitch.period)))[0];
-  features[kBarkBands] = 6.5f - octaves;  // log2(256) - 1.5
-  const F32x4 power = 1.f + Exp(Splat<F32x4>(kVoicingSlope * pitch.correlation));
-  features[kBarkBands + 1] = kVoicingScale * Log(power)[0] - 0.5f;
-}
-
-void SpeechAnalysis::Cepstrum(const float* window_end, float* cepstrum) const {
-  const float* const samples = window_end - kSpeechWindow;
-  float scratch[2 * kPaddedBins];
-  for (int i = 0; i < kSpeechWindow; i += kLanes) {
-    const F32x4 sharp = Load<F32x4>(samples + i) - kPreemphasis * Load<F32x4>(samples + i - 1);
-    Store(scratch + i, sharp * Load<F32x4>(window_ + i));
-  }
-  fft_.Forward(scratch, scratch);
-  std::fill(scratch + 2 * kSpeechBins, scratch + 2 * kPaddedBins, 0.f);
-  float bins[kPaddedBins];
-  for (int i = 0; i < kPaddedBins; i += kLanes) {
-    F32x4 real, imaginary;
-    Deinterleave(Load<F32x4>(scratch + 2 * i), Load<F32x4>(scratch + 2 * i + kLanes), &real, &imaginary);
-    Store(bins + i, real * real + imaginary * imaginary);
-  }
-  constexpr float kScale = (kFullScale / kSpeechWindow) * (kFullScale / kSpeechWindow);
+void BarkCepstrum::Analyse(const float* bins, float* cepstrum) const {
   float logs[kPaddedBands] = {};
   for (int band = 0; band < kBarkBands; ++band) {
     F32x4 sum = Splat<F32x4>(0.f);
     for (int i = 0; i < kPaddedBins; i += kLanes) sum += Load<F32x4>(weights_[band] + i) * Load<F32x4>(bins + i);
-    logs[band] = kMinEnergy + kScale * Sum(sum);
+    logs[band] = kMinEnergy + Sum(sum);
   }
   std::fill(logs + kBarkBands, logs + kPaddedBands, 1.f);
   Log(logs, logs, kPaddedBands);
@@ -104,6 +73,45 @@ void SpeechAnalysis::Cepstrum(const float* window_end, float* cepstrum) const {
     cepstrum[i] = Sum(sum);
   }
   cepstrum[0] -= kMeanC0;
+}
+
+void SpeechPowers(float* spectrum, float scale, float* bins) {
+  constexpr int kPaddedBins = BarkCepstrum::kPaddedBins;
+  std::fill(spectrum + 2 * kSpeechBins, spectrum + 2 * kPaddedBins, 0.f);
+  for (int i = 0; i < kPaddedBins; i += kLanes) {
+    F32x4 real, imaginary;
+    Deinterleave(Load<F32x4>(spectrum + 2 * i), Load<F32x4>(spectrum + 2 * i + kLanes), &real, &imaginary);
+    Store(bins + i, scale * (real * real + imaginary * imaginary));
+  }
+}
+
+SpeechAnalysis::SpeechAnalysis() : fft_(kSpeechWindow), tracker_(0) { VorbisWindow(kSpeechWindow, window_); }
+
+void SpeechAnalysis::Advance(const float* hop, State* state, float* features) const {
+  constexpr int kKept = kHistory - kSpeechHop;
+  std::memmove(state->history, state->history + kSpeechHop, kKept * sizeof(float));
+  for (int i = 0; i < kSpeechHop; i += kLanes) Store(state->history + kKept + i, Sane(Load<F32x4>(hop + i)));
+  const float* const end = state->history + kHistory;
+  Cepstrum(end, features);
+  tracker_.Listen(end, &state->tracker);
+  const Pitch pitch = tracker_.Track(end, &state->tracker);
+  const float octaves = kPerLn2 * Log(Splat<F32x4>(static_cast<float>(pitch.period)))[0];
+  features[kBarkBands] = 6.5f - octaves;  // log2(256) - 1.5
+  const F32x4 power = 1.f + Exp(Splat<F32x4>(kVoicingSlope * pitch.correlation));
+  features[kBarkBands + 1] = kVoicingScale * Log(power)[0] - 0.5f;
+}
+
+void SpeechAnalysis::Cepstrum(const float* window_end, float* cepstrum) const {
+  constexpr float kScale = (kFullScale / kSpeechWindow) * (kFullScale / kSpeechWindow);
+  const float* const samples = window_end - kSpeechWindow;
+  float spectrum[2 * BarkCepstrum::kPaddedBins], bins[BarkCepstrum::kPaddedBins];
+  for (int i = 0; i < kSpeechWindow; i += kLanes) {
+    const F32x4 sharp = Load<F32x4>(samples + i) - kPreemphasis * Load<F32x4>(samples + i - 1);
+    Store(spectrum + i, sharp * Load<F32x4>(window_ + i));
+  }
+  fft_.Forward(spectrum, spectrum);
+  SpeechPowers(spectrum, kScale, bins);
+  bark_.Analyse(bins, cepstrum);
 }
 
 }  // namespace vivavoce

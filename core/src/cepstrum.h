@@ -18,6 +18,29 @@ inline constexpr int kBarkBands = 18;
 inline constexpr int kSpeechFeatures = kBarkBands + 2;
 inline constexpr float kPreemphasis = 0.85f;
 
+inline constexpr float kFullScale = 32768.f;  // energies are those of 16-bit samples
+
+/// Power spectra to cepstra: read-only once constructed.
+class BarkCepstrum {
+ public:
+  static constexpr int kPaddedBins = 164;  // of kSpeechBins: whole vectors
+
+  BarkCepstrum();
+
+  /// `bins` holds kPaddedBins powers, zeros at their end; `cepstrum` gets kBarkBands.
+  void Analyse(const float* bins, float* cepstrum) const;
+
+ private:
+  static constexpr int kPaddedBands = 20;
+
+  float weights_[kBarkBands][kPaddedBins];  // of each bin in each band
+  float dct_[kBarkBands][kPaddedBands];     // coefficients by band, zeros at the end
+};
+
+/// |x|^2 of the kSpeechBins pairs of a spectrum, times `scale`: BarkCepstrum::kPaddedBins numbers. `spectrum` has room
+/// for as many pairs, which are set to zero.
+void SpeechPowers(float* spectrum, float scale, float* bins);
+
 /// Tables: read-only once constructed. What a stream remembers is a State.
 class SpeechAnalysis {
  public:
@@ -36,22 +59,20 @@ class SpeechAnalysis {
   SpeechAnalysis();
 
   bool ok() const { return fft_.size() > 0; }
+  const RealFft& fft() const { return fft_; }
+  const BarkCepstrum& bark() const { return bark_; }
 
   /// Takes kSpeechHop samples in [-1, 1) and gives the kSpeechFeatures of the frame that they complete. What is beyond
   /// +-4 is limited; what is not finite counts as 0.
   void Advance(const float* hop, State* state, float* features) const;
 
  private:
-  static constexpr int kPaddedBands = 20;
-  static constexpr int kPaddedBins = 164;
-
   void Cepstrum(const float* window_end, float* cepstrum) const;
 
   RealFft fft_;
+  BarkCepstrum bark_;
   Tracker tracker_;
   float window_[kSpeechWindow];
-  float weights_[kBarkBands][kPaddedBins];     // of each bin in each band
-  float dct_[kBarkBands][kPaddedBands];        // coefficients by band, zeros at the end
 };
 
 }  // namespace vivavoce

@@ -146,3 +146,56 @@ def fargan(
         bfloat16=False,
     )
     typer.echo(train_fargan(run, loop))
+
+
+@app.command()
+def plc(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of checkpoint, log and weights; a run in it goes on.")],
+    name: Annotated[str, typer.Option(help="Of the model, as users will ask for it.")] = "plc-base-v1",
+    cache: Annotated[Path | None, typer.Option(help="Folder of decoded corpora, 3.5 GB. [OUT/cache]")] = None,
+    size: Annotated[str, typer.Option(help="tiny or base.")] = "base",
+    init: Annotated[Path | None, typer.Option(help="Weights to begin with.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 20_000,
+    batch: Annotated[int, typer.Option(min=1, help="Items of a step, over all processes.")] = 64,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of an item.")] = 2.0,
+    learning_rate: Annotated[float, typer.Option(min=0, help="The highest.")] = 1e-3,
+    warmup: Annotated[int, typer.Option(min=0, help="Steps until the learning rate is reached.")] = 100,
+    decay: Annotated[float, typer.Option(min=0, max=1, help="Last part of the run, in which it falls.")] = 0.5,
+    echo: Annotated[int, typer.Option(min=1, help="How often an item is used, each time with other gaps.")] = 4,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make items.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of a process. [PyTorch's choice]")] = None,
+    seed: Annotated[int, typer.Option(help="Of items, draws and first weights.")] = 1,
+) -> None:
+    """Train the predictor of lost features, which neural concealment goes on from.
+
+    Under torchrun, the processes share each step. Ends with the weights, the model's image and its card in OUT.
+    """
+    try:
+        import torch
+
+        from vivavoce.concealment.model import SIZES
+        from vivavoce.concealment.train import PredictorRun, train_predictor
+        from vivavoce.training.loop import LoopConfig
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("train", str(error.name)) from None
+    if size not in SIZES:
+        raise typer.BadParameter(f"{size!r} is none of {', '.join(SIZES)}", param_hint="--size")
+    if threads:
+        torch.set_num_threads(threads)
+    run = PredictorRun(
+        data,
+        cache or out / "cache",
+        out,
+        name=name,
+        size=size,
+        init=init,
+        batch=batch,
+        seconds=seconds,
+        echo=echo,
+        workers=workers,
+        seed=seed,
+        validation_items=2 * batch,
+    )
+    loop = LoopConfig(steps, learning_rate, warmup, decay, average=0.998, log_steps=50)
+    typer.echo(train_predictor(run, loop))

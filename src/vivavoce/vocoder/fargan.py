@@ -11,6 +11,7 @@ prediction, which one more gate weights, where the paper's replaces it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -146,6 +147,15 @@ class Fargan(nn.Module):
         widths = (self.size.condition + PREDICTION + SUBFRAME, *self.size.grus)
         last, first, second, third = (past.new_zeros(len(past), width, dtype=dtype) for width in widths)
         return FarganState(past, last, (first, second, third))
+
+    def matrices(self) -> list[dict[str, Any]]:
+        """Groups for `training.muon`: what is inside of the network, gate by gate."""
+        layers = (self.convolution, self.condition, self.input, self.input_glu, self.glu1, self.glu2, self.glu3)
+        cells = (self.gru1, self.gru2, self.gru3)
+        return [
+            {"params": [layer.weight for layer in (*layers, self.skip, self.skip_glu)]},
+            {"params": [weight for cell in cells for weight in (cell.weight_ih, cell.weight_hh)], "blocks": GATES},
+        ]
 
     def weights(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
         """What `step` calculates with, rounded once for all sub-frames."""

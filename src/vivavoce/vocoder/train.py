@@ -133,7 +133,7 @@ def train_fargan(run: FarganRun, loop: LoopConfig) -> Path:
         weights = read_weights(run.init)[0]
         model.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
     validation = _validation(run, processes)
-    trainer = Trainer(model, loop, run.folder, processes)
+    trainer = Trainer(model, loop, run.folder, processes, model.matrices())
     if run.compiled:
         model.step = trainer.average.step = torch.compile(model.step, dynamic=False)
 
