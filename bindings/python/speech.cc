@@ -1,7 +1,10 @@
 // What the core knows of speech at 16 kHz, for Python: whole signals, as training and tests need them.
+#include <nanobind/stl/unique_ptr.h>
+
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -9,7 +12,9 @@
 #include "bind.h"
 #include "burg.h"
 #include "cepstrum.h"
+#include "concealer.h"
 #include "denormals.h"
+#include "model_handle.h"
 #include "sane.h"
 
 using namespace binding;
@@ -55,6 +60,68 @@ FloatMatrix BurgFeatures(const Array& array, size_t frames) {
   return Own<FloatMatrix>(std::move(features), {frames, kFeatures});
 }
 
+class Concealer {
+ public:
+  Concealer(const Model& predictor, const Model& vocoder)
+      : predictor_(predictor.shared()),
+        vocoder_(vocoder.shared()),
+        concealer_((Check(), predictor_->predictor), predictor_->path, vocoder_->fargan, vocoder_->path) {
+    if (!concealer_.ok()) throw std::bad_alloc();
+  }
+
+  FloatVector Receive(const Array& array) {
+    const Vector<float> samples("samples", array);
+    CheckCount(samples.size());
+    return NewArray<FloatVector>(samples.size(), [&](float* out) {
+      const vivavoce::FlushDenormals modes;
+      concealer_.Receive(samples.data(), static_cast<int>(samples.size()), out);
+    });
+  }
+
+  FloatVector Conceal(size_t count) {
+    CheckCount(count);
+    return NewArray<FloatVector>(count, [&](float* out) {
+      const vivavoce::FlushDenormals modes;
+      concealer_.Conceal(out, static_cast<int>(count));
+    });
+  }
+
+  void Reset() { concealer_.Reset(); }
+
+  std::unique_ptr<Concealer> Copy() const {
+    auto copy = std::make_unique<Concealer>(*this, 0);
+    copy->concealer_.CopyState(concealer_);
+    return copy;
+  }
+
+  Concealer(const Concealer& other, int)
+      : predictor_(other.predictor_),
+        vocoder_(other.vocoder_),
+        concealer_(predictor_->predictor, predictor_->path, vocoder_->fargan, vocoder_->path) {
+    if (!concealer_.ok()) throw std::bad_alloc();
+  }
+
+ private:
+  static void CheckCount(size_t count) {
+    constexpr size_t kMost = size_t{1} << 24;
+    if (count > kMost) {
+      throw nb::value_error(("at most 2^24 samples at a time, got " + std::to_string(count)).c_str());
+    }
+  }
+
+  void Check() const {
+    if (predictor_->predictor.state_bytes() == 0) {
+      throw nb::value_error((std::string("no predictor of lost features: ") + vv_model_name(predictor_.get())).c_str());
+    }
+    if (vocoder_->fargan.state_bytes() == 0) {
+      throw nb::value_error((std::string("no FARGAN: ") + vv_model_name(vocoder_.get())).c_str());
+    }
+  }
+
+  std::shared_ptr<vv_model> predictor_, vocoder_;
+  vivavoce::Concealer concealer_;
+};
+
 }  // namespace
 
 void BindSpeech(nb::module_& m) {
@@ -87,4 +154,39 @@ Returns:
 Raises:
     TypeError: `samples` is not float32.
     ValueError: `samples` has another shape.)");
+
+  nb::class_<Concealer>(m, "Concealer",
+                        R"(Neural packet-loss concealment of one stream at 16 kHz; for one thread at a time.
+
+Args:
+    predictor: A model of the system "plc".
+    vocoder: A model of the system "fargan".
+
+Raises:
+    ValueError: A model is of another system.)")
+      .def(nb::init<const Model&, const Model&>(), "predictor"_a, "vocoder"_a,
+           nb::sig("def __init__(self, predictor: Model, vocoder: Model) -> None"))
+      .def("receive", &Concealer::Receive, "samples"_a.noconvert(),
+           nb::sig("def receive(self, samples: " VV_FLOATS ") -> " VV_FLOATS),
+           R"(Take samples that arrived, without the GIL.
+
+Args:
+    samples: Shape (samples,), float32 in [-1, 1). What is beyond +-4 is limited, NaN and infinity count as 0.
+
+Returns:
+    What is to be played for them: the first 5 ms after a gap go over from what was made.
+
+Raises:
+    TypeError: `samples` is not float32.
+    ValueError: `samples` has another shape.)")
+      .def("conceal", &Concealer::Conceal, "count"_a, nb::sig("def conceal(self, count: int) -> " VV_FLOATS),
+           R"(Make samples where none arrived, without the GIL.
+
+Args:
+    count: How many.
+
+Returns:
+    Shape (count,), float32 in [-1, 1].)")
+      .def("reset", &Concealer::Reset, "Back to the beginning, after silence.")
+      .def("copy", &Concealer::Copy, "A stream that goes on as this one would.");
 }

@@ -1,0 +1,156 @@
+"""The core's concealer with networks that were never trained: what must hold whatever they say."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from corpora import voice
+from vivavoce._core import Concealer, Model
+from vivavoce.concealment.image import predictor_image
+from vivavoce.concealment.model import SIZES as PREDICTOR_SIZES
+from vivavoce.concealment.model import FeaturePredictor
+from vivavoce.vocoder.fargan import SIZES as VOCODER_SIZES
+from vivavoce.vocoder.fargan import Fargan
+from vivavoce.vocoder.image import fargan_image
+
+SLOT = 320
+SPEECH = voice(np.random.default_rng(0), 3.0, 16_000)
+
+
+def image(make, network, system):
+    arrays = {name: weight.numpy() for name, weight in network.state_dict().items()}
+    return make(arrays, {"system": system, "name": f"{system}-test", "sample_rate": "16000"})
+
+
+@pytest.fixture(scope="module")
+def models():
+    torch.manual_seed(0)
+    vocoder, predictor = Fargan(VOCODER_SIZES["tiny"]), FeaturePredictor(PREDICTOR_SIZES["tiny"])
+    with torch.no_grad():
+        predictor.output.bias[0] = 4  # loud
+        vocoder.gates.bias[4] = 2  # repeats itself
+    return (
+        Model.from_bytes(image(predictor_image, predictor, "plc")),
+        Model.from_bytes(image(fargan_image, vocoder, "fargan")),
+    )
+
+
+def call(concealer, samples, lost):
+    """What is played of slots of 20 ms; `lost` says which."""
+    slots = samples[: len(samples) // SLOT * SLOT].reshape(-1, SLOT)
+    played = [
+        concealer.conceal(SLOT) if gone else concealer.receive(slot) for slot, gone in zip(slots, lost, strict=True)
+    ]
+    return np.concatenate(played)
+
+
+def test_what_arrives_is_played_as_it_is(models):
+    assert (call(Concealer(*models), SPEECH, np.zeros(150, bool)) == SPEECH).all()
+
+
+def test_a_gap_goes_on_from_what_was_before(models):
+    concealer = Concealer(*models)
+    concealer.receive(SPEECH[:16_000])
+    made = concealer.conceal(1_600)
+    assert made.shape == (1_600,)
+    assert np.abs(made).max() > 1e-4
+    assert abs(float(made[0] - SPEECH[15_999])) < 0.05
+
+
+def test_the_first_5_ms_after_a_gap_go_over_and_the_rest_is_untouched(models):
+    concealer = Concealer(*models)
+    concealer.receive(SPEECH[:16_000])
+    concealer.conceal(SLOT)
+    going_on = concealer.copy().conceal(80)
+    slot = SPEECH[16_320:16_640]
+    played = concealer.receive(slot)
+    assert (played[80:] == slot[80:]).all()
+    assert (played[:80] != slot[:80]).any()
+    assert played[0] == pytest.approx(going_on[0], abs=0.02)
+    assert (concealer.receive(slot) == slot).all()
+
+
+@pytest.mark.parametrize("sizes", [[160] * 8, [40] * 32, [1, 39, 120, 1_000, 120], [1_280]], ids=str)
+def test_any_pieces_make_the_same_gap(models, sizes):
+    concealer = Concealer(*models)
+    concealer.receive(SPEECH[:8_000])
+    whole = concealer.copy().conceal(1_280)
+    assert (np.concatenate([concealer.conceal(count) for count in sizes]) == whole).all()
+
+
+def test_state_copied_and_rolled_back_equals_a_straight_run(models):
+    lost = np.random.default_rng(1).random(150) < 0.4
+    straight = call(Concealer(*models), SPEECH, lost)
+    concealer = Concealer(*models)
+    played = []
+    for index, gone in enumerate(lost):
+        slot = SPEECH[index * SLOT : (index + 1) * SLOT]
+        detour = concealer.copy()
+        detour.conceal(640)
+        detour.receive(slot)
+        played.append(concealer.conceal(SLOT) if gone else concealer.receive(slot))
+        concealer = concealer.copy()
+    assert (np.concatenate(played) == straight).all()
+    concealer.reset()
+    assert (call(concealer, SPEECH, lost) == straight).all()
+
+
+def power_db(samples):
+    return 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)) + 1e-20)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(np.zeros(8_000), id="silence"),
+        pytest.param(SPEECH[:8_000], id="speech"),
+        pytest.param(1e-4 * SPEECH[:8_000], id="faint speech"),
+        pytest.param(np.clip(50 * SPEECH[:8_000], -1, 1), id="clipped speech"),
+        pytest.param(np.full(8_000, 0.5), id="DC"),
+        pytest.param(0.9 * np.sin(0.3 * np.arange(8_000)), id="pure tone"),
+        pytest.param(0.1 * np.random.default_rng(2).standard_normal(8_000), id="noise"),
+    ],
+)
+def test_a_gap_is_no_louder_than_what_preceded_it_plus_3_db(models, before):
+    before = before.astype(np.float32)
+    concealer = Concealer(*models)
+    concealer.receive(before)
+    made = concealer.conceal(16_000)
+    assert np.isfinite(made).all()
+    loudest = max(power_db(hop) for hop in before[-2_560:].reshape(-1, 160))
+    assert max(power_db(hop) for hop in made.reshape(-1, 160)) <= max(loudest + 3.1, -150)
+
+
+def test_long_gaps_fade_to_silence(models):
+    concealer = Concealer(*models)
+    concealer.receive(SPEECH[:8_000])
+    concealer.conceal(8_000)
+    assert np.abs(concealer.conceal(1_600)).max() < 1e-3
+
+
+def test_no_sample_and_no_pattern_harms_it(models):
+    random = np.random.default_rng(3)
+    hostile = random.choice(np.array([np.nan, np.inf, -np.inf, 1e38, -1e38, 0, 1, -1, 0.1], np.float32), 48_000)
+    played = call(Concealer(*models), hostile, random.random(150) < 0.5)
+    assert np.isfinite(played).all()
+    assert np.abs(played).max() <= 4 * 2**0.5  # where two that have nothing in common go over into each other
+
+
+def test_it_conceals_before_anything_arrived(models):
+    assert (Concealer(*models).conceal(3_200) == 0).all()
+    assert Concealer(*models).conceal(0).shape == (0,)
+
+
+def test_bad_arguments_are_named(models):
+    predictor, vocoder = models
+    with pytest.raises(ValueError, match="no FARGAN: plc-test"):
+        Concealer(predictor, predictor)
+    with pytest.raises(ValueError, match="no predictor of lost features: fargan-test"):
+        Concealer(vocoder, vocoder)
+    with pytest.raises(TypeError, match="float32"):
+        Concealer(*models).receive(np.zeros(10))
+    with pytest.raises(ValueError, match="2\\^24"):
+        Concealer(*models).conceal(2**24 + 1)
