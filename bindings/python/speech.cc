@@ -62,10 +62,11 @@ FloatMatrix BurgFeatures(const Array& array, size_t frames) {
 
 class Concealer {
  public:
-  Concealer(const Model& predictor, const Model& vocoder)
+  Concealer(const Model& predictor, const Model& vocoder, int sample_rate)
       : predictor_(predictor.shared()),
         vocoder_(vocoder.shared()),
-        concealer_((Check(), predictor_->predictor), predictor_->path, vocoder_->fargan, vocoder_->path) {
+        sample_rate_((Check(sample_rate), sample_rate)),
+        concealer_(predictor_->predictor, predictor_->path, vocoder_->fargan, vocoder_->path, sample_rate) {
     if (!concealer_.ok()) throw std::bad_alloc();
   }
 
@@ -97,7 +98,8 @@ class Concealer {
   Concealer(const Concealer& other, int)
       : predictor_(other.predictor_),
         vocoder_(other.vocoder_),
-        concealer_(predictor_->predictor, predictor_->path, vocoder_->fargan, vocoder_->path) {
+        sample_rate_(other.sample_rate_),
+        concealer_(predictor_->predictor, predictor_->path, vocoder_->fargan, vocoder_->path, sample_rate_) {
     if (!concealer_.ok()) throw std::bad_alloc();
   }
 
@@ -109,7 +111,11 @@ class Concealer {
     }
   }
 
-  void Check() const {
+  void Check(int sample_rate) const {
+    if (!vivavoce::Concealer::Supports(sample_rate)) {
+      const std::string got = std::to_string(sample_rate);
+      throw nb::value_error(("sample_rate must be 8000, 12000, 16000, 24000 or 48000, got " + got).c_str());
+    }
     if (predictor_->predictor.state_bytes() == 0) {
       throw nb::value_error((std::string("no predictor of lost features: ") + vv_model_name(predictor_.get())).c_str());
     }
@@ -119,6 +125,7 @@ class Concealer {
   }
 
   std::shared_ptr<vv_model> predictor_, vocoder_;
+  int sample_rate_;
   vivavoce::Concealer concealer_;
 };
 
@@ -156,16 +163,17 @@ Raises:
     ValueError: `samples` has another shape.)");
 
   nb::class_<Concealer>(m, "Concealer",
-                        R"(Neural packet-loss concealment of one stream at 16 kHz; for one thread at a time.
+                        R"(Neural packet-loss concealment of one stream; for one thread at a time.
 
 Args:
     predictor: A model of the system "plc".
     vocoder: A model of the system "fargan".
+    sample_rate: 8, 12, 16, 24 or 48 kHz. Above 8 kHz, noise with the spectrum of what was there is put in.
 
 Raises:
-    ValueError: A model is of another system.)")
-      .def(nb::init<const Model&, const Model&>(), "predictor"_a, "vocoder"_a,
-           nb::sig("def __init__(self, predictor: Model, vocoder: Model) -> None"))
+    ValueError: A model is of another system, or the rate is another.)")
+      .def(nb::init<const Model&, const Model&, int>(), "predictor"_a, "vocoder"_a, "sample_rate"_a = 16000,
+           nb::sig("def __init__(self, predictor: Model, vocoder: Model, sample_rate: int = 16000) -> None"))
       .def("receive", &Concealer::Receive, "samples"_a.noconvert(),
            nb::sig("def receive(self, samples: " VV_FLOATS ") -> " VV_FLOATS),
            R"(Take samples that arrived, without the GIL.

@@ -3,171 +3,179 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <new>
+#include <numeric>
 
+#include "elementary.h"
 #include "sane.h"
 #include "simd.h"
 
 namespace vivavoce {
 namespace {
 
-/// What is added to c0 in the frames of a gap, and from there on in each. One unit is 2.4 dB.
-constexpr float kAttenuation[] = {0.f, 0.f, -.2f, -.2f, -.4f, -.4f, -.8f, -.8f, -1.6f, -1.6f};
-constexpr float kDecay = -2.f;
-constexpr int kAttenuations = sizeof kAttenuation / sizeof *kAttenuation;
-constexpr float kMaxRise = 2.f;  // of energy over what preceded the gap: 3 dB
-constexpr int kRamp = 40;        // samples in which a limit is taken back
+constexpr int kRates[] = {8000, 12000, 16000, 24000, 48000};
+constexpr float kNepersPerDb = 0.115129255f;  // ln 10 / 20
 constexpr float kQuiet = 1e-12f;
 
-float Energy(const float* x, int count) {
-  F32x4 sum = Splat<F32x4>(0.f);
-  for (int i = 0; i < count; i += kLanes) sum += Load<F32x4>(x + i) * Load<F32x4>(x + i);
-  return Sum(sum);
+/// The fade from `made` to `out`: linear, made up for what signals lose in it that have nothing in common.
+void CrossFade(const float* made, float* out, int count) {
+  double product = 0., made_energy = kQuiet, out_energy = kQuiet;
+  for (int i = 0; i < count; ++i) {
+    product += double{made[i]} * out[i];
+    made_energy += double{made[i]} * made[i];
+    out_energy += double{out[i]} * out[i];
+  }
+  const float likeness = static_cast<float>(std::clamp(product / std::sqrt(made_energy * out_energy), 0., 1.));
+  for (int i = 0; i < count; ++i) {
+    const float share = (static_cast<float>(i) + 0.5f) / static_cast<float>(count);
+    const float rest = 1.f - share;
+    const float power = share * share + rest * rest + 2.f * share * rest * likeness;
+    out[i] = (share * out[i] + rest * made[i]) / std::sqrt(power);
+  }
 }
 
-float Attenuation(int frame) {
-  if (frame < kAttenuations) return kAttenuation[frame];
-  return kAttenuation[kAttenuations - 1] + kDecay * static_cast<float>(frame - kAttenuations + 1);
+/// xorshift32 (G. Marsaglia, "Xorshift RNGs", 2003).
+uint32_t Random(uint32_t* state) {
+  uint32_t x = *state;
+  x ^= x << 13;
+  x ^= x >> 17;
+  x ^= x << 5;
+  return *state = x;
 }
 
 }  // namespace
 
-Concealer::Concealer(const PredictorNetwork& predictor, Int8Path predictor_path, const FarganNetwork& vocoder,
-                     Int8Path vocoder_path)
-    : predictor_(&predictor),
-      vocoder_(&vocoder),
-      predictor_path_(predictor_path),
-      vocoder_path_(vocoder_path),
-      memory_(new (std::nothrow) char[bytes()]) {
-  if (memory_ != nullptr) Reset();
+bool Concealer::Supports(int sample_rate) {
+  return std::find(std::begin(kRates), std::end(kRates), sample_rate) != std::end(kRates);
 }
 
-void Concealer::Reset() { std::memset(memory_.get(), 0, bytes()); }
+Concealer::Concealer(const PredictorNetwork& predictor, Int8Path predictor_path, const FarganNetwork& vocoder,
+                     Int8Path vocoder_path, int sample_rate)
+    : sample_rate_(sample_rate),
+      hop_(sample_rate / 100),
+      ticks_per_second_(std::lcm(sample_rate, kSpeechRate)),
+      plc_(predictor, predictor_path, vocoder, vocoder_path),
+      down_(sample_rate, kSpeechRate, 0),
+      up_(kSpeechRate, sample_rate, 0),
+      state_(new (std::nothrow) State()),
+      scratch_(new (std::nothrow) Scratch()) {
+  const int half = hop_ / 2;
+  for (int i = 0; i < half; ++i) {
+    rise_[i] = static_cast<float>(SinCosOfTurns((static_cast<double>(i) + 0.5) / (4. * half)).sin);
+  }
+}
+
+void Concealer::Reset() { std::memset(state_.get(), 0, sizeof(State)); }
 
 bool Concealer::CopyState(const Concealer& other) {
-  if (predictor_ != other.predictor_ || vocoder_ != other.vocoder_) return false;
-  if (this != &other) std::memcpy(memory_.get(), other.memory_.get(), bytes());
+  if (sample_rate_ != other.sample_rate_ || !plc_.CopyState(other.plc_)) return false;
+  if (this == &other) return true;
+  up_.CopyState(other.up_);  // the way down is used when a gap begins, and begins anew
+  std::memcpy(state_.get(), other.state_.get(), sizeof(State));
   return true;
 }
 
 void Concealer::Receive(const float* in, int count, float* out) {
-  State& s = state();
+  State& s = *state_;
   for (int i = 0; i < count; ++i) out[i] = Sane(Splat<F32x4>(in[i]))[0];
-  const int fade = s.in_gap ? std::min(count, kFade) : 0;
-  if (fade > 0) {
-    float made[kFade];
+  if (s.in_gap) {
+    const int fade = std::min(count, hop_ / 2);
+    float made[kMaxHop / 2];
     Continue(made, fade);
-    double product = 0., made_energy = kQuiet, out_energy = kQuiet;
-    for (int i = 0; i < fade; ++i) {
-      product += double{made[i]} * out[i];
-      made_energy += double{made[i]} * made[i];
-      out_energy += double{out[i]} * out[i];
-    }
-    // Signals that have nothing in common lose 3 dB in the middle of a linear fade: as much is given back.
-    const float likeness = static_cast<float>(std::clamp(product / std::sqrt(made_energy * out_energy), 0., 1.));
-    for (int i = 0; i < fade; ++i) {
-      const float share = (static_cast<float>(i) + 0.5f) / static_cast<float>(fade);
-      const float rest = 1.f - share;
-      const float power = share * share + rest * rest + 2.f * share * rest * likeness;
-      out[i] = (share * out[i] + rest * made[i]) / std::sqrt(power);
-    }
+    CrossFade(made, out, fade);
   }
   s.in_gap = false;
   Remember(out, count, false);
 }
 
 void Concealer::Conceal(float* out, int count) {
-  State& s = state();
-  if (!s.in_gap) Begin();
+  if (!state_->in_gap && count > 0) Begin();
   Continue(out, count);
   Remember(out, count, true);
 }
 
 /// The next samples of a gap.
 void Concealer::Continue(float* out, int count) {
-  State& s = state();
+  State& s = *state_;
   while (count > 0) {
     if (s.left == 0) MakeFrame();
     const int now = std::min(count, s.left);
-    out = std::copy_n(s.frame + kSpeechHop - s.left, now, out);
+    out = std::copy_n(s.frame + hop_ - s.left, now, out);
     s.left -= now;
     count -= now;
   }
 }
 
 void Concealer::Remember(const float* samples, int count, bool made) {
-  State& s = state();
-  const int newest = std::min(count, kHistory), kept = kHistory - newest;
+  State& s = *state_;
+  const int newest = std::min(count, history()), kept = history() - newest;
   std::memmove(s.history, s.history + newest, static_cast<size_t>(kept) * sizeof(float));
   std::memmove(s.made, s.made + newest, static_cast<size_t>(kept));
   std::copy_n(samples + count - newest, newest, s.history + kept);
   std::memset(s.made + kept, made, static_cast<size_t>(newest));
 }
 
-/// Lets predictor and vocoder hear what was before the gap.
 void Concealer::Begin() {
-  State& s = state();
+  State& s = *state_;
   s.in_gap = true;
-  s.frames = s.left = 0;
-  s.loudest = 0.f;
-  s.limit = 1.f;
-  std::memset(&s.analysis, 0, sizeof s.analysis);
-  std::memset(predictor_state(), 0, predictor_->state_bytes());
-  constexpr int kFirst = kHops - kHeard;
-  float features[kHops][kSpeechFeatures];
-  for (int hop = 0; hop < kHops; ++hop) {
-    const float* const samples = s.history + hop * kSpeechHop;
-    analysis_.Advance(samples, &s.analysis, features[hop]);
-    if (hop < kFirst) continue;
-    s.loudest = std::max(s.loudest, Energy(samples, kSpeechHop));
-    float inputs[PredictorNetwork::kInputs] = {}, unused[kSpeechFeatures];
-    const uint8_t* const made = s.made + hop * kSpeechHop;
-    if (std::count(made, made + kSpeechHop, 1) <= kSpeechHop / 2) {
-      BurgFeatures(analysis_, samples + kSpeechHop, inputs);
-      std::copy_n(features[hop], kSpeechFeatures, inputs + kBurgFeatures);
-      inputs[PredictorNetwork::kInputs - 1] = PredictorNetwork::kReceived;
-    }
-    predictor_->Step(predictor_path_, predictor_state(), inputs, unused);
+  s.left = 0;
+  s.random = 1;
+  std::fill_n(s.grain, kMaxHop, 0.f);
+  if (sample_rate_ == kSpeechRate) {
+    plc_.Begin(s.history, s.made);
+    return;
   }
-  constexpr int kFollowed = 2;
-  const float* const followed = s.history + kHistory - kFollowed * kSpeechHop;
-  vocoder_->Begin(vocoder_state(), followed - FarganNetwork::kMemory - 1);
-  for (int hop = kHops - 4; hop < kHops - 1; ++hop) vocoder_->Feed(vocoder_state(), features[hop]);
-  vocoder_->Follow(vocoder_path_, vocoder_state(), features[kHops - 1], followed);
-  float next[kSpeechFeatures];
-  Predict(next);
-  vocoder_->Follow(vocoder_path_, vocoder_state(), next, followed + kSpeechHop);
+  Scratch& scratch = *scratch_;
+  down_.Reset();
+  down_.Process(s.history, history(), scratch.speech);
+  for (int i = 0; i < NeuralPlc::kHistory; ++i) scratch.made[i] = s.made[i * hop_ / kSpeechHop];
+  plc_.Begin(scratch.speech, scratch.made);
+  constexpr int kTail = kTailHops * kSpeechHop;
+  up_.Reset();
+  up_.Process(scratch.speech + NeuralPlc::kHistory - kTail, kTail, scratch.low);
+  HearHighBand(scratch.low, kTailHops * hop_);
+  MakeFrame();
+  s.left = hop_ - delay();  // the rest of the frame lies before the gap
 }
 
-/// Features at the end of the next frame.
-void Concealer::Predict(float* features) {
-  State& s = state();
-  const float nothing[PredictorNetwork::kInputs] = {};
-  predictor_->Step(predictor_path_, predictor_state(), nothing, features);
-  features[0] += Attenuation(s.frames++);
+/// Remembers what is missing in `low`, the past as it came back from 16 kHz.
+void Concealer::HearHighBand(const float* low, int count) {
+  State& s = *state_;
+  const int kept = kHighHops * hop_;
+  const float* const full = s.history + history() - delay() - kept;
+  for (int i = 0; i < kept; ++i) s.high[i] = full[i] - low[count - kept + i];
 }
 
 void Concealer::MakeFrame() {
-  State& s = state();
-  float features[kSpeechFeatures];
-  Predict(features);
-  vocoder_->Synthesise(vocoder_path_, vocoder_state(), features, s.frame);
-  LimitFrame();
-  s.left = kSpeechHop;
+  State& s = *state_;
+  s.left = hop_;
+  if (sample_rate_ == kSpeechRate) {
+    plc_.MakeFrame(s.frame);
+    return;
+  }
+  float speech[kSpeechHop];
+  plc_.MakeFrame(speech);
+  up_.Process(speech, kSpeechHop, s.frame);
+  if (sample_rate_ > kSpeechRate) AddHighBand();
 }
 
-/// No frame is more than 3 dB louder than the loudest before the gap.
-void Concealer::LimitFrame() {
-  State& s = state();
-  const float energy = Energy(s.frame, kSpeechHop);
-  const float allowed = kMaxRise * s.loudest;
-  const float limit = energy > allowed ? std::sqrt(allowed / energy) : 1.f;
-  const float from = std::min(s.limit, limit);  // it falls at once, and rises slowly
-  for (int i = 0; i < kSpeechHop && from < 1.f; ++i) {
-    const float share = std::min(static_cast<float>(i + 1) / kRamp, 1.f);
-    s.frame[i] *= from + share * (limit - from);
+/// Noise with the spectrum of the high band before the gap: pieces of it from anywhere, of either sign, in windows whose
+/// powers sum to one, fading as the speech does.
+void Concealer::AddHighBand() {
+  State& s = *state_;
+  const float gain = Exp(Splat<F32x4>(kNepersPerDb * kDbPerC0 * GapAttenuation(plc_.frames())))[0];
+  const int half = hop_ / 2;
+  for (int part = 0; part < 2; ++part) {
+    const uint32_t random = Random(&s.random);
+    const float sign = (random & 1) != 0 ? gain : -gain;
+    const float* const piece = s.high + static_cast<int>((random >> 1) % static_cast<uint32_t>(hop_ + 1));
+    float* const out = s.frame + part * half;
+    for (int i = 0; i < half; ++i) {
+      out[i] += s.grain[i] + sign * rise_[i] * piece[i];
+      s.grain[i] = sign * rise_[half - 1 - i] * piece[half + i];
+    }
   }
-  s.limit = limit;
 }
 
 }  // namespace vivavoce

@@ -1,81 +1,85 @@
-// Neural packet-loss concealment at 16 kHz (J.-M. Valin et al., "Real-time packet loss concealment with mixed generative
-// and predictive model", INTERSPEECH 2022): features of what was lost are predicted, and a vocoder that has followed the
-// last samples goes on from them.
+// What is played where nothing arrived, at any rate of Opus: neural concealment at 16 kHz, and noise for what is above.
 //
-// Nothing but a copy is done while packets arrive. When a gap begins, the last quarter of a second is analysed, with
-// frames that end where the gap begins; predictor and vocoder hear it and then run free.
+// Nothing but a copy is done while packets arrive. When a gap begins, the last quarter of a second is brought to 16 kHz
+// and analysed; what is made there comes back at the rate of the stream, as late as both resamplers are, for which the
+// vocoder runs ahead.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 
-#include "burg.h"
-#include "cepstrum.h"
-#include "fargan.h"
-#include "predictor.h"
+#include "neural_plc.h"
+#include "resampler.h"
 
 namespace vivavoce {
 
 class Concealer {
  public:
+  /// 8, 12, 16, 24 or 48 kHz.
+  static bool Supports(int sample_rate);
+
   /// The networks must live as long. ok() is false afterwards if memory was short.
   Concealer(const PredictorNetwork& predictor, Int8Path predictor_path, const FarganNetwork& vocoder,
-            Int8Path vocoder_path);
+            Int8Path vocoder_path, int sample_rate);
 
-  bool ok() const { return analysis_.ok() && memory_ != nullptr; }
+  bool ok() const { return plc_.ok() && down_.delay_ticks() >= 0 && up_.delay_ticks() >= 0 && state_ && scratch_; }
 
   /// Takes samples that arrived, and writes what is to be played for them: the first 5 ms after a gap go over from what
   /// was made. `out` may be `in`. What is beyond +-4 is limited; what is not finite counts as 0.
   void Receive(const float* in, int count, float* out);
 
-  /// Makes samples in [-1, 1] where none arrived.
+  /// Makes samples where none arrived.
   void Conceal(float* out, int count);
 
   /// Silence before the next sample, which is the first.
   void Reset();
 
-  /// Goes on as `other` would. False, and nothing done, unless both have the same networks.
+  /// Goes on as `other` would. False, and nothing done, unless both have the same networks and rate.
   bool CopyState(const Concealer& other);
 
  private:
-  static constexpr int kHops = 26;        // that are analysed
-  static constexpr int kHeard = 16;       // of them, by the predictor; the pitch tracker needs the others
-  static constexpr int kHistory = kHops * kSpeechHop;
-  static constexpr int kFade = kSpeechHop / 2;
+  static constexpr int kSpeechRate = 100 * kSpeechHop;
+  static constexpr int kMaxHop = 480;  // 10 ms at 48 kHz
+  static constexpr int kMaxHistory = NeuralPlc::kHops * kMaxHop;
+  static constexpr int kHighHops = 2;  // of which the high band is remembered
+  static constexpr int kTailHops = 4;  // of the past, that the way back from 16 kHz begins with
 
-  /// What a stream remembers, without pointers; the states of predictor and vocoder follow it.
+  /// What a stream remembers, without pointers; the arrays are for the highest rate.
   struct State {
-    float history[kHistory + kLanes];  // what was played, the newest last; whole vectors
-    uint8_t made[kHistory];            // where it did not arrive
+    float history[kMaxHistory];  // what was played, the newest last
+    uint8_t made[kMaxHistory];   // where it did not arrive
     bool in_gap;
-    int frames;                        // made since the gap began
-    int left;                          // samples at the end of `frame` that were not yet played
-    float frame[kSpeechHop];
-    float loudest;                     // energy of a hop before the gap
-    float limit;                       // gain that the last frame ended with
-    SpeechAnalysis::State analysis;
+    int left;                    // samples at the end of `frame` that were not yet played
+    float frame[kMaxHop];
+    float high[kHighHops * kMaxHop];  // what was above 8 kHz before the gap
+    float grain[kMaxHop];             // of the noise, the second half overlaps with the next
+    uint32_t random;
   };
 
-  size_t vocoder_offset() const { return kPredictorOffset + predictor_->state_bytes(); }
-  size_t bytes() const { return vocoder_offset() + vocoder_->state_bytes(); }
-  State& state() { return *reinterpret_cast<State*>(memory_.get()); }
-  void* predictor_state() { return memory_.get() + kPredictorOffset; }
-  void* vocoder_state() { return memory_.get() + vocoder_offset(); }
+  /// Too large for the stack; without meaning between calls.
+  struct Scratch {
+    float speech[NeuralPlc::kHistory];
+    uint8_t made[NeuralPlc::kHistory];
+    float low[kTailHops * kMaxHop];
+  };
+
+  int history() const { return NeuralPlc::kHops * hop_; }
+  int delay() const { return 2 * down_.delay_ticks() * sample_rate_ / ticks_per_second_; }
   void Begin();
-  void Predict(float* features);
+  void HearHighBand(const float* low, int count);
   void MakeFrame();
-  void LimitFrame();
+  void AddHighBand();
   void Continue(float* out, int count);
   void Remember(const float* samples, int count, bool made);
 
-  static constexpr size_t kPredictorOffset = (sizeof(State) + 63) / 64 * 64;
-
-  const PredictorNetwork* predictor_;
-  const FarganNetwork* vocoder_;
-  Int8Path predictor_path_, vocoder_path_;
-  SpeechAnalysis analysis_;
-  std::unique_ptr<char[]> memory_;
+  int sample_rate_;
+  int hop_;  // samples of 10 ms
+  int ticks_per_second_;
+  NeuralPlc plc_;
+  Resampler down_, up_;
+  float rise_[kMaxHop / 2];  // of a window whose powers sum to one
+  std::unique_ptr<State> state_;
+  std::unique_ptr<Scratch> scratch_;
 };
 
 }  // namespace vivavoce

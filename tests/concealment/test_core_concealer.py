@@ -12,6 +12,7 @@ from vivavoce._core import Concealer, Model
 from vivavoce.concealment.image import predictor_image
 from vivavoce.concealment.model import SIZES as PREDICTOR_SIZES
 from vivavoce.concealment.model import FeaturePredictor
+from vivavoce.signal.cepstrum import PITCH, pitch_feature
 from vivavoce.vocoder.fargan import SIZES as VOCODER_SIZES
 from vivavoce.vocoder.fargan import Fargan
 from vivavoce.vocoder.image import fargan_image
@@ -154,3 +155,67 @@ def test_bad_arguments_are_named(models):
         Concealer(*models).receive(np.zeros(10))
     with pytest.raises(ValueError, match="2\\^24"):
         Concealer(*models).conceal(2**24 + 1)
+
+
+@pytest.fixture(scope="module")
+def repeating():
+    """A predictor that always says 200 Hz, and a vocoder that repeats one period of it."""
+    vocoder, predictor = Fargan(VOCODER_SIZES["tiny"]), FeaturePredictor(PREDICTOR_SIZES["tiny"])
+    with torch.no_grad():
+        vocoder.output.weight.zero_()
+        vocoder.output.bias.zero_()
+        vocoder.gates.bias[4] = 30
+        predictor.output.weight.zero_()
+        predictor.output.bias.zero_()
+        predictor.output.bias[0] = 30
+        predictor.output.bias[PITCH] = float(pitch_feature(80))
+    return (
+        Model.from_bytes(image(predictor_image, predictor, "plc")),
+        Model.from_bytes(image(fargan_image, vocoder, "fargan")),
+    )
+
+
+@pytest.mark.parametrize("sample_rate", [8_000, 12_000, 16_000, 24_000, 48_000])
+def test_a_steady_voice_goes_on_in_phase_at_every_rate(repeating, sample_rate):
+    time = np.arange(sample_rate) / sample_rate
+    signal = sum(0.05 * np.cos(2 * np.pi * 200 * k * time + k * k) for k in range(1, 13)).astype(np.float32)
+    concealer = Concealer(*repeating, sample_rate)
+    start = sample_rate // 2
+    assert (concealer.receive(signal[:start]) == signal[:start]).all()
+    made = concealer.conceal(sample_rate // 20)
+    want = signal[start : start + len(made)]
+    assert np.sqrt(np.mean((made - want) ** 2) / np.mean(want**2)) < 0.03
+
+
+@pytest.mark.parametrize("sample_rate", [24_000, 48_000])
+def test_what_was_above_8_khz_goes_on_as_noise_of_its_level(repeating, sample_rate):
+    random = np.random.default_rng(4)
+    spectrum = np.fft.rfft(0.1 * random.standard_normal(sample_rate))
+    spectrum[np.fft.rfftfreq(sample_rate, 1 / sample_rate) < 9_000] = 0
+    signal = np.fft.irfft(spectrum, sample_rate).astype(np.float32)
+    concealer = Concealer(*repeating, sample_rate)
+    concealer.receive(signal[: sample_rate // 2])
+    made = concealer.conceal(sample_rate // 5)
+    hop = sample_rate // 100
+    assert abs(power_db(made[: 2 * hop]) - power_db(signal)) < 2
+    assert power_db(made[18 * hop :]) < power_db(signal) - 40
+    assert np.abs(np.correlate(made[: 2 * hop], signal[-2 * hop :], "full")).max() < 0.9 * (made[: 2 * hop] ** 2).sum()
+
+
+@pytest.mark.parametrize("sample_rate", [8_000, 12_000, 24_000, 48_000])
+def test_copies_and_pieces_are_alike_at_every_rate(models, sample_rate):
+    signal = voice(np.random.default_rng(5), 1.0, sample_rate)
+    concealer = Concealer(*models, sample_rate)
+    concealer.receive(signal)
+    other = concealer.copy()
+    whole = concealer.conceal(sample_rate // 10)
+    pieces = [other.conceal(sample_rate // 400) for _ in range(20)]
+    other = other.copy()
+    pieces += [other.conceal(sample_rate // 400) for _ in range(20)]
+    assert (np.concatenate(pieces) == whole).all()
+    assert (concealer.receive(signal) == other.receive(signal)).all()
+
+
+def test_other_rates_are_refused(models):
+    with pytest.raises(ValueError, match="sample_rate must be 8000"):
+        Concealer(*models, 44_100)

@@ -1,0 +1,111 @@
+#include "neural_plc.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+
+#include "simd.h"
+
+namespace vivavoce {
+namespace {
+
+/// What is added to c0 in the frames of a gap, and from there on in each. One unit is 2.4 dB.
+constexpr float kAttenuation[] = {0.f, 0.f, -.2f, -.2f, -.4f, -.4f, -.8f, -.8f, -1.6f, -1.6f};
+constexpr float kDecay = -2.f;
+constexpr int kAttenuations = sizeof kAttenuation / sizeof *kAttenuation;
+constexpr float kMaxRise = 2.f;  // of energy over what preceded the gap: 3 dB
+constexpr int kRamp = 40;        // samples in which a limit is taken back
+
+float Energy(const float* x, int count) {
+  F32x4 sum = Splat<F32x4>(0.f);
+  for (int i = 0; i < count; i += kLanes) sum += Load<F32x4>(x + i) * Load<F32x4>(x + i);
+  return Sum(sum);
+}
+
+}  // namespace
+
+float GapAttenuation(int frame) {
+  if (frame < kAttenuations) return kAttenuation[frame];
+  return kAttenuation[kAttenuations - 1] + kDecay * static_cast<float>(frame - kAttenuations + 1);
+}
+
+NeuralPlc::NeuralPlc(const PredictorNetwork& predictor, Int8Path predictor_path, const FarganNetwork& vocoder,
+                     Int8Path vocoder_path)
+    : predictor_(&predictor),
+      vocoder_(&vocoder),
+      predictor_path_(predictor_path),
+      vocoder_path_(vocoder_path),
+      memory_(new (std::nothrow) char[bytes()]) {
+  if (memory_ != nullptr) std::memset(memory_.get(), 0, bytes());
+}
+
+bool NeuralPlc::CopyState(const NeuralPlc& other) {
+  if (predictor_ != other.predictor_ || vocoder_ != other.vocoder_) return false;
+  if (this != &other) std::memcpy(memory_.get(), other.memory_.get(), bytes());
+  return true;
+}
+
+void NeuralPlc::Begin(const float* history, const uint8_t* made) {
+  State& s = state();
+  s.frames = 0;
+  s.loudest = 0.f;
+  s.limit = 1.f;
+  std::memset(&s.analysis, 0, sizeof s.analysis);
+  std::memset(predictor_state(), 0, predictor_->state_bytes());
+  constexpr int kFirst = kHops - kHeard;
+  float features[kHops][kSpeechFeatures];
+  for (int hop = 0; hop < kHops; ++hop) {
+    const float* const samples = history + hop * kSpeechHop;
+    analysis_.Advance(samples, &s.analysis, features[hop]);
+    if (hop < kFirst) continue;
+    s.loudest = std::max(s.loudest, Energy(samples, kSpeechHop));
+    float inputs[PredictorNetwork::kInputs] = {}, unused[kSpeechFeatures];
+    const uint8_t* const here = made + hop * kSpeechHop;
+    if (std::count(here, here + kSpeechHop, 0) >= kSpeechHop / 2) {
+      BurgFeatures(analysis_, samples + kSpeechHop, inputs);
+      std::copy_n(features[hop], kSpeechFeatures, inputs + kBurgFeatures);
+      inputs[PredictorNetwork::kInputs - 1] = PredictorNetwork::kReceived;
+    }
+    predictor_->Step(predictor_path_, predictor_state(), inputs, unused);
+  }
+  constexpr int kFollowed = 2;
+  const float* const followed = history + kHistory - kFollowed * kSpeechHop;
+  vocoder_->Begin(vocoder_state(), followed - FarganNetwork::kMemory - 1);
+  for (int hop = kHops - 4; hop < kHops - 1; ++hop) vocoder_->Feed(vocoder_state(), features[hop]);
+  vocoder_->Follow(vocoder_path_, vocoder_state(), features[kHops - 1], followed);
+  float next[kSpeechFeatures];
+  Predict(next);
+  vocoder_->Follow(vocoder_path_, vocoder_state(), next, followed + kSpeechHop);
+}
+
+/// Features at the end of the next frame.
+void NeuralPlc::Predict(float* features) {
+  State& s = state();
+  const float nothing[PredictorNetwork::kInputs] = {};
+  predictor_->Step(predictor_path_, predictor_state(), nothing, features);
+  features[0] += GapAttenuation(s.frames++);
+}
+
+void NeuralPlc::MakeFrame(float* samples) {
+  float features[kSpeechFeatures];
+  Predict(features);
+  vocoder_->Synthesise(vocoder_path_, vocoder_state(), features, samples);
+  LimitFrame(samples);
+}
+
+/// No frame is more than 3 dB louder than the loudest before the gap.
+void NeuralPlc::LimitFrame(float* samples) {
+  State& s = state();
+  const float energy = Energy(samples, kSpeechHop);
+  const float allowed = kMaxRise * s.loudest;
+  const float limit = energy > allowed ? std::sqrt(allowed / energy) : 1.f;
+  const float from = std::min(s.limit, limit);  // it falls at once, and rises slowly
+  for (int i = 0; i < kSpeechHop && from < 1.f; ++i) {
+    const float share = std::min(static_cast<float>(i + 1) / kRamp, 1.f);
+    samples[i] *= from + share * (limit - from);
+  }
+  s.limit = limit;
+}
+
+}  // namespace vivavoce

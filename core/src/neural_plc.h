@@ -1,0 +1,75 @@
+// Neural packet-loss concealment at 16 kHz (J.-M. Valin et al., "Real-time packet loss concealment with mixed generative
+// and predictive model", INTERSPEECH 2022): features of what was lost are predicted, and a vocoder that has followed the
+// last samples goes on from them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "burg.h"
+#include "cepstrum.h"
+#include "fargan.h"
+#include "predictor.h"
+
+namespace vivavoce {
+
+/// What is added to c0 in frame `frame` of a gap, 0 being the first. One unit is kDbPerC0.
+float GapAttenuation(int frame);
+inline constexpr float kDbPerC0 = 2.357f;  // 10 / sqrt(kBarkBands)
+
+/// One gap after the other: nothing is remembered between them.
+class NeuralPlc {
+ public:
+  static constexpr int kHops = 26;  // that are analysed
+  static constexpr int kHistory = kHops * kSpeechHop;
+
+  /// The networks must live as long. ok() is false afterwards if memory was short.
+  NeuralPlc(const PredictorNetwork& predictor, Int8Path predictor_path, const FarganNetwork& vocoder,
+            Int8Path vocoder_path);
+
+  bool ok() const { return analysis_.ok() && memory_ != nullptr; }
+
+  /// Begins a gap: lets predictor and vocoder hear the kHistory samples before it. `made` tells which of them did not
+  /// arrive. The samples are finite and within +-4.
+  void Begin(const float* history, const uint8_t* made);
+
+  /// The next kSpeechHop samples of the gap, in [-1, 1] and no more than 3 dB louder than the loudest 10 ms before it.
+  void MakeFrame(float* samples);
+
+  /// Frames made since the gap began.
+  int frames() const { return state().frames - 1; }
+
+  /// Goes on as `other` would. False, and nothing done, unless both have the same networks.
+  bool CopyState(const NeuralPlc& other);
+
+ private:
+  static constexpr int kHeard = 16;  // hops, by the predictor; the pitch tracker needs the others
+
+  /// Without pointers; the states of predictor and vocoder follow it.
+  struct State {
+    int frames;     // predicted since the gap began
+    float loudest;  // energy of a hop before the gap
+    float limit;    // gain that the last frame ended with
+    SpeechAnalysis::State analysis;
+  };
+
+  size_t vocoder_offset() const { return kPredictorOffset + predictor_->state_bytes(); }
+  size_t bytes() const { return vocoder_offset() + vocoder_->state_bytes(); }
+  State& state() { return *reinterpret_cast<State*>(memory_.get()); }
+  const State& state() const { return *reinterpret_cast<const State*>(memory_.get()); }
+  void* predictor_state() { return memory_.get() + kPredictorOffset; }
+  void* vocoder_state() { return memory_.get() + vocoder_offset(); }
+  void Predict(float* features);
+  void LimitFrame(float* samples);
+
+  static constexpr size_t kPredictorOffset = (sizeof(State) + 63) / 64 * 64;
+
+  const PredictorNetwork* predictor_;
+  const FarganNetwork* vocoder_;
+  Int8Path predictor_path_, vocoder_path_;
+  SpeechAnalysis analysis_;
+  std::unique_ptr<char[]> memory_;
+};
+
+}  // namespace vivavoce
