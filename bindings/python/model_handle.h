@@ -41,6 +41,14 @@ class Model {
   const char* name() const { return vv_model_name(model_.get()); }
   int sample_rate() const { return vv_model_sample_rate(model_.get()); }
   int lookahead_frames() const { return vv_model_lookahead_frames(model_.get()); }
+  const char* system() const {
+    switch (model_->image.header().kind) {
+      case vivavoce::ModelKind::kPercepNet: return "percepnet";
+      case vivavoce::ModelKind::kFargan: return "fargan";
+      case vivavoce::ModelKind::kPredictor: return "plc";
+    }
+    return "";
+  }
   nb::tuple sizes() const {
     const auto& sizes = model_->percepnet.sizes();
     return nb::make_tuple(sizes[0], sizes[1], sizes[2], sizes[3]);

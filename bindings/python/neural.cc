@@ -224,6 +224,7 @@ Args:
 Raises:
     ValueError: It is no model image of this version, or damaged.)")
       .def_prop_ro("name", &Model::name, "Name such as \"percepnet-large-v1\".")
+      .def_prop_ro("system", &Model::system, "\"percepnet\", \"fargan\" or \"plc\".")
       .def_prop_ro("sample_rate", &Model::sample_rate, "Of the signals that it was made for, in Hz.")
       .def_prop_ro("lookahead_frames", &Model::lookahead_frames,
                    "Frames of the future that it hears before it judges one.")

@@ -114,7 +114,7 @@ def test_something_else_is_no_plugin(home, tmp_path, content, message):
 
 @needs_plugin
 def test_the_package_s_plugin_needs_a_model(home, monkeypatch):
-    monkeypatch.setattr("vivavoce.enhancement.denoiser.MODELS", home)
+    monkeypatch.setattr("vivavoce.models.MODELS", home)
     result = run("install")
     assert isinstance(result.exception, ModelError)
     assert not (home / FILE).exists()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soxr
 
+import vivavoce.models
 from checkpoints import METADATA, random_checkpoint
 from vivavoce import Denoiser, ModelError, Processor, Reblocked, denoise
 from vivavoce._core import Model, PercepNetNetwork
@@ -258,9 +259,9 @@ def test_settings_may_come_from_another_thread(model, noisy):
 def test_streams_share_a_model_as_long_as_there_are_any(model):
     first, second = Denoiser(model), Denoiser(str(model))
     assert first._shared is second._shared
-    assert len(module._shared) == 1
+    assert len(vivavoce.models._shared) == 1
     del first, second
-    assert len(module._shared) == 0
+    assert len(vivavoce.models._shared) == 0
 
 
 @pytest.mark.parametrize("sample_rate", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
@@ -289,7 +290,7 @@ def test_recordings_of_no_or_few_samples(model):
 
 
 def test_models_have_names(models, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MODELS", tmp_path)
+    monkeypatch.setattr(vivavoce.models, "MODELS", tmp_path)
     write_model(tmp_path / f"{module.DEFAULT_MODEL}.vvm", name="default")
     write_model(tmp_path / f"{module.DEFAULT_MODEL_LOW_DELAY}.vvm", 0, name="fast")
     assert Denoiser().model_name == Denoiser(module.DEFAULT_MODEL).model_name == "default"

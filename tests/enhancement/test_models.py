@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from vivavoce import Denoiser
-from vivavoce.enhancement.denoiser import DEFAULT_MODEL, DEFAULT_MODEL_LOW_DELAY, MODELS
+from vivavoce.enhancement.denoiser import DEFAULT_MODEL, DEFAULT_MODEL_LOW_DELAY
 from vivavoce.enhancement.image import model_image
+from vivavoce.models import MODELS
 
 SHIPPED = sorted(path.stem for path in MODELS.glob("percepnet-*.vvm"))
 

@@ -120,7 +120,8 @@ def climb(
 
 def _available(networks: Mapping[str, str | None]) -> dict[str, str | None]:
     """Those that can be run; where the default model is not there, the ladder is climbed without it."""
-    from vivavoce.enhancement.denoiser import DEFAULT_MODEL, find_model
+    from vivavoce.enhancement.denoiser import DEFAULT_MODEL
+    from vivavoce.models import find_model
 
     found: dict[str, str | None] = {}
     for name, model in networks.items():

@@ -93,7 +93,8 @@ def check_plugin(path: Path) -> Path:
         VivavoceError: There is none, or it is something else.
         ModelError: The package's plugin has no model.
     """
-    from vivavoce.enhancement.denoiser import DEFAULT_MODEL, find_model
+    from vivavoce.enhancement.denoiser import DEFAULT_MODEL
+    from vivavoce.models import find_model
 
     path = path.absolute()
     if not path.is_file():

@@ -138,7 +138,7 @@ class Repetition:
         return cycle[position % len(cycle)] * gain
 
 
-CONCEALERS = ("opus", "silence", "repeat")
+CONCEALERS = ("opus", "neural", "silence", "repeat")
 
 
 def create_concealer(name: str, sample_rate: int) -> Concealer:
@@ -149,6 +149,10 @@ def create_concealer(name: str, sample_rate: int) -> Concealer:
     """
     if name == "opus":
         return OpusConcealment()
+    if name == "neural":
+        from vivavoce.concealment.neural import NeuralConcealment
+
+        return NeuralConcealment(sample_rate)
     if name == "silence":
         return Silence()
     if name == "repeat":

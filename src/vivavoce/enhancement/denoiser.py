@@ -7,9 +7,6 @@ J.-M. Valin et al., "A perceptually-motivated approach for low-complexity, real-
 from __future__ import annotations
 
 import math
-import os
-import threading
-import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +15,10 @@ import numpy as np
 from vivavoce import _core
 from vivavoce.audio import resample
 from vivavoce.errors import ModelError
+from vivavoce.models import find_model, load_model
 
 SAMPLE_RATE = 48_000
 FRAME_SAMPLES = 480
-MODELS = Path(__file__).parent.parent / "models"
-MODEL_SUFFIX = ".vvm"
 DEFAULT_MODEL = "percepnet-small-v1"
 DEFAULT_MODEL_LOW_DELAY = "percepnet-small-la0-v1"
 
@@ -80,7 +76,7 @@ class Denoiser:
         if model is None:
             model = DEFAULT_MODEL if lookahead else DEFAULT_MODEL_LOW_DELAY
         path = find_model(model)
-        shared = _load(path)
+        shared = load_model(path)
         if not lookahead and shared.core.lookahead_frames:
             raise ValueError(f"lookahead must be True for {model}, which looks ahead")
         try:
@@ -225,48 +221,3 @@ def denoise(
         cleaned = resample(cleaned, SAMPLE_RATE, sample_rate)[: len(out)]  # a sample more or less: rounded twice
         out[: len(cleaned)] = cleaned
     return output
-
-
-def find_model(model: str | Path) -> Path:
-    """The file of a model.
-
-    Args:
-        model: Name of one that the package holds, or a path.
-
-    Raises:
-        ModelError: The package holds no model of this name.
-    """
-    if isinstance(model, Path) or os.path.basename(model) != model or model.endswith(MODEL_SUFFIX):
-        return Path(model)
-    path = MODELS / f"{model}{MODEL_SUFFIX}"
-    if not path.is_file():
-        names = ", ".join(sorted(each.stem for each in MODELS.glob(f"*{MODEL_SUFFIX}"))) or "none"
-        raise ModelError(path, f"no model of this name; there are: {names}")
-    return path
-
-
-class _SharedModel:
-    """A model that lives as long as its streams."""
-
-    def __init__(self, core: _core.Model) -> None:
-        self.core = core
-
-
-_shared: weakref.WeakValueDictionary[tuple[str, int, int, int], _SharedModel] = weakref.WeakValueDictionary()
-_shared_lock = threading.Lock()
-
-
-def _load(path: Path) -> _SharedModel:
-    """The model of a file, mapped once as long as any stream uses it."""
-    try:
-        status = path.stat()
-        key = (str(path.resolve()), status.st_ino, status.st_mtime_ns, status.st_size)
-        with _shared_lock:
-            model = _shared.get(key)
-            if model is None:
-                model = _shared[key] = _SharedModel(_core.Model(path))
-            return model
-    except OSError as error:
-        raise ModelError(path, error.strerror or "cannot be read") from error
-    except ValueError as error:
-        raise ModelError(path, "no model image of this version, or damaged") from error

@@ -64,13 +64,8 @@ def write_model(folder: Path, name: str, weights: Path, image: bytes, card: Mapp
         image: What the core loads.
         card: How the model was made.
     """
-    write_whole(folder / f"{name}.vvm", lambda file: file.write(image))
-    write_card(folder, name, weights, card)
-
-
-def write_card(folder: Path, name: str, weights: Path, card: Mapping[str, Any]) -> None:
-    """NAME.safetensors and NAME.json, of a model that the core has no image of: arguments as in `write_model`."""
     write_whole(folder / f"{name}.safetensors", lambda file: file.write(weights.read_bytes()))
+    write_whole(folder / f"{name}.vvm", lambda file: file.write(image))
     text = json.dumps({"name": name, **card}, indent=2, ensure_ascii=False) + "\n"
     write_whole(folder / f"{name}.json", lambda file: file.write(text.encode()))
 

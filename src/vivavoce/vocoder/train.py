@@ -17,11 +17,12 @@ from vivavoce._core import speech_features
 from vivavoce.signal.cepstrum import HOP, SAMPLE_RATE, preemphasise
 from vivavoce.training.corpus import SPEECH_CORPORA, load_corpus
 from vivavoce.training.distributed import Processes, join
-from vivavoce.training.export import LICENCES, read_weights, source_revision, write_card, write_weights
+from vivavoce.training.export import LICENCES, read_weights, source_revision, write_model, write_weights
 from vivavoce.training.loop import LoopConfig, Trainer
 from vivavoce.training.pool import ItemPool
 from vivavoce.training.speech import SpeechConfig, SpeechMaker
 from vivavoce.vocoder.fargan import CONTEXT, MEMORY, SIZES, Fargan
+from vivavoce.vocoder.image import fargan_image
 from vivavoce.vocoder.loss import vocoder_loss
 
 PRIMED = 2  # frames
@@ -172,13 +173,14 @@ def export(model: Fargan, run: FarganRun) -> None:
 
 
 def finish(run: FarganRun, trainer: Trainer[Fargan], validation_loss: float) -> None:
-    """Write the model and its card."""
-    weights, _ = read_weights(run.folder / WEIGHTS)
+    """Write the model, its image and its card."""
+    weights, metadata = read_weights(run.folder / WEIGHTS)
     card = {
         "system": "fargan",
         "architecture": {
             "source": "Valin et al., arXiv 2405.21069",
             "size": run.size,
+            "precision": "int8 weights and activations within sub-frames, float32 state",
             "weights": sum(weight.size for weight in weights.values()),
             **asdict(SIZES[run.size]),
         },
@@ -194,7 +196,7 @@ def finish(run: FarganRun, trainer: Trainer[Fargan], validation_loss: float) -> 
         "metrics": {"validation_loss": round(validation_loss, 4)},
         "licence": "BSD-2-Clause",
     }
-    write_card(run.folder, run.name, run.folder / WEIGHTS, card)
+    write_model(run.folder, run.name, run.folder / WEIGHTS, fargan_image(weights, metadata), card)
 
 
 def _speech(run: FarganRun, split: str, seed: int) -> SpeechMaker:
