@@ -1,15 +1,13 @@
 """The recipe on corpora of seconds: it learns, can be killed, and leaves a model that the core loads."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from corpora import voice, write_corpus
+import recipes
+from corpora import voice
+from recipes import write_corpora
 
 pytest.importorskip("torch")
 pytest.importorskip("pyroomacoustics")
@@ -20,36 +18,16 @@ from vivavoce.training.corpus import NOISE_CORPORA, SPEECH_CORPORA
 from vivavoce.training.level import active_power, level_db
 from vivavoce.training.mixing import Mixture
 
-RECIPE = Path(__file__).parents[2] / "recipes/percepnet.sh"
 SMOKE = ["--size", "tiny", "--batch", "2", "--seconds", "1", "--rooms", "2", "--threads", "1", "--warmup", "2"]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
-    for name in SPEECH_CORPORA:
-        items = [
-            ({"id": f"{name}-{split}-{n}", "split": split, "speaker": f"{n}"}, voice(random, 1.2, 16_000))
-            for split in ("train", "val")
-            for n in range(3)
-        ]
-        write_corpus(folder, name, items, 16_000)
-    for name in NOISE_CORPORA:
-        items = [
-            ({"id": f"{name}-{split}", "split": split, "category": "hiss"}, 0.1 * random.standard_normal(16_000))
-            for split in ("train", "val")
-        ]
-        write_corpus(folder, name, items, 16_000)
-    room = np.exp(-np.arange(8_000) / 800) * random.standard_normal(8_000)
-    write_corpus(folder, "rir", [({"id": "room"}, np.concatenate([[1.0], 0.2 * room / np.abs(room).max()]))], 48_000)
-    return folder
+    return write_corpora(tmp_path_factory.mktemp("data"))
 
 
 def train(data, out, *options, check=True):
-    command = [sys.executable, "-m", "vivavoce", "train", "percepnet", "--data", str(data), "--out", str(out)]
-    run = subprocess.run([*command, *SMOKE, *options], capture_output=True, text=True, timeout=240)
-    assert not check or run.returncode == 0, run.stderr[-2000:]
-    return run
+    return recipes.train("percepnet", data, out, *SMOKE, *options, check=check)
 
 
 def test_a_run_leaves_a_model_and_another_begins_with_it(data, tmp_path):
@@ -78,11 +56,8 @@ def test_a_run_leaves_a_model_and_another_begins_with_it(data, tmp_path):
 
 def test_two_processes_train_together(data, tmp_path):
     out = tmp_path / "out"
-    environment = os.environ | {"PROCESSES": "2", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     options = [*SMOKE, "--steps", "4", "--workers", "0", "--cache", str(tmp_path / "cache"), "--name", "two-v1"]
-    command = ["sh", str(RECIPE), str(data), str(out), *options]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert run.returncode == 0, run.stderr[-2000:]
+    recipes.train_with_two("percepnet", data, out, *options)
     assert json.loads((out / "two-v1.json").read_text())["steps"] == 4
     assert Model(str(out / "two-v1.vvm")).name == "two-v1"
 

@@ -39,6 +39,11 @@ def test_the_sign_of_the_first_free_frame_counts(noise):
     assert float(vocoder_loss(made, noise, 320, 160)[1]["join"]) == pytest.approx(2, abs=1e-3)
 
 
+def test_resolutions_that_a_signal_is_too_short_for_are_left_out(noise):
+    short = noise[:, :200]
+    assert float(spectral_convergence(0 * short, short)) > 0.8
+
+
 def test_silence_has_a_gradient():
     made = torch.zeros(2, 2_720, requires_grad=True)
     vocoder_loss(made, torch.zeros(2, 2_720), 320, 160)[0].backward()

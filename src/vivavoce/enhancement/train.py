@@ -24,11 +24,11 @@ from vivavoce.signal.bands import BANDS
 from vivavoce.signal.pitch import HOP, SAMPLE_RATE
 from vivavoce.training.corpus import NOISE_CORPORA, SPEECH_CORPORA, load_corpus
 from vivavoce.training.distributed import join
-from vivavoce.training.export import LICENCES, read_weights, source_revision, write_model, write_weights
-from vivavoce.training.loop import LoopConfig, Trainer
+from vivavoce.training.export import read_weights, write_model, write_weights
+from vivavoce.training.loop import Batch, LoopConfig, Trainer
 from vivavoce.training.mixing import MixConfig, Mixer, Mixture
-from vivavoce.training.pool import ItemPool
 from vivavoce.training.rooms import RIR_CORPUS, Room, measured_rooms, simulate_rooms
+from vivavoce.training.run import Run, card_of, stacked, tensors, train
 
 FULL_BAND_HZ = 20_000
 VOICE_BELOW_PEAK = 1e-3  # a frame is speech when its clean energy is within 30 dB of the loudest
@@ -39,47 +39,22 @@ JUDGED_ONE_IN = 16  # items; DNSMOS costs as much as the network on twenty
 JUDGED_FROM_HZ = 7_000  # it takes what is missing below for damage
 JUDGED_DB = -26.0  # dBFS of active speech: the opinion depends on the level
 EXAMPLES = 16  # items by which first weights are scaled
-ECHO_WINDOW = 100  # batches, where items are used again
-WEIGHTS = "weights.safetensors"
+SYSTEM = "percepnet"
 
 
 @dataclass(frozen=True)
-class PercepNetRun:
+class PercepNetRun(Run):
     """A training run.
 
     Attributes:
-        data: Folder of the corpora.
-        cache: Where decoded corpora and simulated rooms are kept.
-        folder: Of checkpoint, log and weights.
-        name: Of the model.
-        size: A name of SIZES.
         lookahead: Frames, 0 or 2.
-        init: Weights to begin with.
-        batch: Items of a step, over all processes.
-        seconds: Length of an item.
-        echo: How often an item is used on average.
-        workers: Processes that make items, for each process that trains.
         rooms: Number of simulated rooms.
-        seed: Of items, draws and first weights.
         quantise_share: Part of the run, at its end, with the rounding of int8.
-        validation_items: Items of the split `val` that every checkpoint is judged by.
     """
 
-    data: Path
-    cache: Path
-    folder: Path
-    name: str = "percepnet"
-    size: str = "small"
     lookahead: int = 2
-    init: Path | None = None
-    batch: int = 48
-    seconds: float = 5.0
-    echo: int = 1
-    workers: int = 1
     rooms: int = 300
-    seed: int = 1
     quantise_share: float = 0.2
-    validation_items: int = 64
 
 
 class ItemMaker:
@@ -161,8 +136,13 @@ def loss_of(weights: LossWeights, lookahead: int) -> Callable:
     return loss
 
 
-def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
+def train_percepnet(run: PercepNetRun, loop: LoopConfig, validation_items: int) -> Path:
     """Train, or go on training, a PercepNet.
+
+    Args:
+        run: What is trained; simulated rooms are cached too.
+        loop: How.
+        validation_items: Of the split `val`, that every checkpoint is judged by.
 
     Returns:
         The folder with `weights.safetensors`, the averaged weights, and, under the model's name, the model.
@@ -176,64 +156,54 @@ def train_percepnet(run: PercepNetRun, loop: LoopConfig) -> Path:
     make = ItemMaker(_mixer(run, "train", run.seed + 1000 * processes.rank), run.lookahead, shift_levels=True)
     model = PercepNet(SIZES[run.size], run.lookahead)
     if run.init:
-        initial = read_weights(run.init)[0]
-        load_core_weights(model, {name: torch.from_numpy(weight) for name, weight in initial.items()})
+        load_core_weights(model, tensors(read_weights(run.init)[0]))
     else:
         items = [make(index)["features"] for index in range(EXAMPLES)]
         model.initialise(torch.from_numpy(np.concatenate(items)).float())
-    validation = _validation(run)
+    validation = _validation(run, validation_items)
     trainer = Trainer(model, loop, run.folder, processes, model.matrices())
-    loss = loss_of(LossWeights(), run.lookahead)
     quantise_from = round((1 - run.quantise_share) * loop.steps)
 
     def before_step(step: int) -> None:
         trainer.model.quantised = trainer.average.quantised = step >= quantise_from
 
-    def at_checkpoint(trainer: Trainer[PercepNet]) -> None:
-        export(trainer.average, run)
-        print(f"step {trainer.step}: validation loss {_validate(trainer, validation, loss):.4f}", flush=True)
-
-    share = max(1, run.batch // processes.count)
-    pool = ItemPool(
+    train(
+        run,
+        trainer,
         make,
-        batch=share,
-        window=share if run.echo == 1 else ECHO_WINDOW * share,
-        echo=run.echo,
-        seed=run.seed + processes.rank,
-        workers=run.workers,
-        first_step=trainer.step,
+        loss_of(LossWeights(), run.lookahead),
+        validation,
+        lambda average: export(average, run),
+        lambda loss: finish(run, trainer, loss),
+        before_step=before_step,
+        after_step=model.clamp_weights,
     )
-    with pool:
-        trainer.run(
-            pool.batch, loss, before_step=before_step, after_step=model.clamp_weights, at_checkpoint=at_checkpoint
-        )
-    if processes.first:  # also where the run was killed between its last checkpoint and this
-        before_step(trainer.step)
-        export(trainer.average, run)
-        finish(run, trainer, _validate(trainer, validation, loss))
-    processes.leave()
     return run.folder
 
 
 def export(model: PercepNet, run: PercepNetRun) -> None:
     """Write the weights under the names that the core's exporter knows."""
     weights = {name: weight.float().cpu().numpy() for name, weight in core_weights(model).items()}
-    write_weights(run.folder / WEIGHTS, weights, metadata_of(run))
+    write_weights(run.weights, weights, metadata_of(run))
 
 
 def metadata_of(run: PercepNetRun) -> dict[str, str]:
     """What the file of the weights says of itself."""
     lookahead = str(run.lookahead)
-    return {"system": "percepnet", "name": run.name, "lookahead_frames": lookahead, "sample_rate": str(SAMPLE_RATE)}
+    return {"system": SYSTEM, "name": run.name, "lookahead_frames": lookahead, "sample_rate": str(SAMPLE_RATE)}
 
 
 def finish(run: PercepNetRun, trainer: Trainer[PercepNet], validation_loss: float) -> None:
     """Write the model, its image and its card."""
-    weights, metadata = read_weights(run.folder / WEIGHTS)
+    weights, metadata = read_weights(run.weights)
     hours = trainer.step * run.batch * run.seconds / 3600
-    card = {
-        "system": "percepnet",
-        "architecture": {
+    card = card_of(
+        run,
+        trainer,
+        validation_loss,
+        system=SYSTEM,
+        sample_rate=SAMPLE_RATE,
+        architecture={
             "source": "Valin et al., INTERSPEECH 2020",
             "size": run.size,
             "weights": sum(weight.size for weight in weights.values()),
@@ -241,21 +211,11 @@ def finish(run: PercepNetRun, trainer: Trainer[PercepNet], validation_loss: floa
             "lookahead_frames": run.lookahead,
             **asdict(SIZES[run.size]),
         },
-        "sample_rate": SAMPLE_RATE,
-        "data": {name: LICENCES[name] for name in (*SPEECH_CORPORA, *NOISE_CORPORA, RIR_CORPUS)},
-        "scales_in_the_loss": ["PESQ", "STOI", "DNSMOS P.835 OVRL"],
-        "splits": {"train": "weights", "val": "validation loss"},
-        "recipe": "recipes/percepnet.sh",
-        "source_revision": source_revision(),
-        "begun_from": run.init.name if run.init else None,
-        "steps": trainer.step,
-        "hours_of_audio_seen": round(hours, 1),
-        "hours_of_mixtures_made": round(hours / run.echo, 1),
-        "device": trainer.processes.device.type,
-        "metrics": {"validation_loss": round(validation_loss, 4)},
-        "licence": "BSD-2-Clause",
-    }
-    write_model(run.folder, run.name, run.folder / WEIGHTS, model_image(weights, metadata), card)
+        corpora=(*SPEECH_CORPORA, *NOISE_CORPORA, RIR_CORPUS),
+        hours={"hours_of_audio_seen": hours, "hours_of_mixtures_made": hours / run.echo},
+    )
+    card["scales_in_the_loss"] = ["PESQ", "STOI", "DNSMOS P.835 OVRL"]
+    write_model(run.folder, run.name, run.weights, model_image(weights, metadata), card)
 
 
 def _mixer(run: PercepNetRun, split: str, seed: int) -> Mixer:
@@ -270,17 +230,8 @@ def _rooms(run: PercepNetRun, split: str) -> list[Room]:
     return list(simulate_rooms(max(1, run.rooms // 10), run.seed + 1, run.cache))
 
 
-def _validation(run: PercepNetRun) -> list[dict[str, Tensor]]:
+def _validation(run: PercepNetRun, count: int) -> list[Batch]:
     """Batches of the split `val`, always the same."""
     make = ItemMaker(_mixer(run, "val", seed=0), run.lookahead, shift_levels=False)
-    items = [make(index) for index in range(run.validation_items)]
-    batches = [items[at : at + run.batch] for at in range(0, len(items), run.batch)]
-    return [{name: torch.from_numpy(np.stack([item[name] for item in b])) for name in b[0]} for b in batches]
-
-
-@torch.no_grad()
-def _validate(trainer: Trainer[PercepNet], batches: list[dict[str, Tensor]], loss: Callable) -> float:
-    device = trainer.processes.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=trainer.config.bfloat16):
-        losses = [loss(trainer.average, {k: v.to(device) for k, v in batch.items()})[0] for batch in batches]
-    return float(torch.stack(losses).mean())
+    items = [make(index) for index in range(count)]
+    return [tensors(stacked(items[at : at + run.batch])) for at in range(0, count, run.batch)]
