@@ -133,7 +133,8 @@ void PitchTracker<Search>::Score(const State& state, int periods, float* scores)
   std::fill(late + kLags, late + kPaddedLags, 1.f);
   const auto& p = state.products[periods - 1];
   for (int i = 0; i < kPaddedLags; ++i) {
-    const float product = p[0][i] + p[1][i] + p[2][i] + p[3][i] + p[4][i];
+    float product = p[0][i];
+    for (int block = 1; block < kBlocks; ++block) product += p[block][i];
     scores[i] = product / std::sqrt(early[i] * late[i]);
   }
 }
@@ -173,7 +174,7 @@ Pitch PitchTracker<Search>::Track(const float* end, State* state) const {
 /// The period about a coarse one that correlates best.
 template <class Search>
 int PitchTracker<Search>::Refine(const float* end, int coarse) const {
-  constexpr int kFineWindow = 3 * kHop, kRadius = Search::kFineRadius, kCandidates = 2 * kRadius + 1;
+  constexpr int kFineWindow = Search::kFineHops * kHop, kRadius = Search::kFineRadius, kCandidates = 2 * kRadius + 1;
   const int ahead = (lookahead_ + 1) * kHop;
   const float* const late = end - ahead + std::min((coarse + kFineWindow) / 2, ahead) - kFineWindow;
   const int first = std::max(Search::kMinPeriod, coarse - kRadius);

@@ -1,9 +1,9 @@
-// Pitch period of every 10-ms frame, as src/vivavoce/signal/pitch.py has it: normalised correlation over 50 ms, tracked by
-// dynamic programming, refined at the full rate.
+// Pitch period of every 10-ms frame, as src/vivavoce/signal/pitch.py has it: normalised correlation, tracked by dynamic
+// programming, refined at the full rate.
 //
-// The window of correlation moves by a fifth of its length from frame to frame, for each lag at a place of its own that
-// never changes. So the products are summed in blocks of 10 ms, and a frame calculates one new block for each lag; the
-// same for two periods.
+// The window of correlation moves by a hop from frame to frame, for each lag at a place of its own that never changes. So
+// the products are summed in blocks of 10 ms, and a frame calculates one new block for each lag; the same for two
+// periods.
 #pragma once
 
 #include "simd.h"
@@ -24,13 +24,13 @@ struct Pitch {
 /// 48 kHz: 800 to 62.5 Hz.
 struct FullBandSearch {
   static constexpr int kHop = vivavoce::kHop, kMinPeriod = vivavoce::kMinPeriod, kMaxPeriod = vivavoce::kMaxPeriod;
-  static constexpr int kDecimation = 4, kFineRadius = 4;
+  static constexpr int kDecimation = 4, kCoarseHops = 5, kFineHops = 3, kFineRadius = 4;
 };
 
 /// 16 kHz: 500 to 62.5 Hz.
 struct WideBandSearch {
   static constexpr int kHop = 160, kMinPeriod = 32, kMaxPeriod = 256;
-  static constexpr int kDecimation = 1, kFineRadius = 2;
+  static constexpr int kDecimation = 1, kCoarseHops = 3, kFineHops = 2, kFineRadius = 4;
 };
 
 /// Tables of the search: read-only once constructed. What a stream remembers is a State.
@@ -40,7 +40,7 @@ class PitchTracker {
   static constexpr int kHop = Search::kHop;
   static constexpr int kDecimation = Search::kDecimation;
   static constexpr int kCoarseHop = kHop / kDecimation;
-  static constexpr int kBlocks = 5;
+  static constexpr int kBlocks = Search::kCoarseHops;
   static constexpr int kCoarseWindow = kBlocks * kCoarseHop;
   static constexpr int kMinLag = Search::kMinPeriod / kDecimation;
   static constexpr int kMaxLag = Search::kMaxPeriod / kDecimation;

@@ -233,6 +233,10 @@ class Model:
         """Name such as "percepnet-large-v1"."""
 
     @property
+    def system(self) -> str:
+        """"percepnet", "fargan" or "plc"."""
+
+    @property
     def sample_rate(self) -> int:
         """Of the signals that it was made for, in Hz."""
 
@@ -298,6 +302,119 @@ class PercepNetNetwork:
     def copy(self) -> PercepNetNetwork:
         """A stream that goes on as this one would."""
 
+class FarganNetwork:
+    """
+    The vocoder alone, as one stream at 16 kHz; for one thread at a time.
+
+    Frame k of the samples lies between the centres of features k and k + 1.
+
+    Args:
+        model: The layers.
+        path: One of `int8_paths()`, for tests; None is the fastest.
+
+    Raises:
+        ValueError: The model is another system's, or this processor has no such path.
+    """
+
+    def __init__(self, model: Model, path: str | None = None) -> None: ...
+
+    @property
+    def path(self) -> str:
+        """The instructions that it uses."""
+
+    def begin(self, past: numpy.typing.NDArray[numpy.float32]) -> None:
+        """
+        Forget the stream.
+
+        Args:
+            past: Samples before the first that is made or followed, shape (259,), float32.
+
+        Raises:
+            TypeError: `past` is not float32.
+            ValueError: `past` has another shape.
+        """
+
+    def feed(self, features: numpy.typing.NDArray[numpy.float32]) -> None:
+        """
+        Hear features up to the beginning of the first frame, and make nothing.
+
+        Args:
+            features: Shape (frames, 20), float32.
+
+        Raises:
+            TypeError: `features` is not float32.
+            ValueError: `features` has another shape.
+        """
+
+    def follow(self, features: numpy.typing.NDArray[numpy.float32], samples: numpy.typing.NDArray[numpy.float32]) -> None:
+        """
+        Go on as if these samples had been made, without the GIL.
+
+        Args:
+            features: At the end of each frame, shape (frames, 20), float32.
+            samples: Shape (160 * frames,), float32.
+
+        Raises:
+            TypeError: An array is not float32.
+            ValueError: An array has another shape.
+        """
+
+    def synthesise(self, features: numpy.typing.NDArray[numpy.float32]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Make samples, without the GIL.
+
+        Args:
+            features: At the end of each frame, shape (frames, 20), float32.
+
+        Returns:
+            Shape (160 * frames,), float32 in [-1, 1].
+
+        Raises:
+            TypeError: `features` is not float32.
+            ValueError: `features` has another shape.
+        """
+
+    def reset(self) -> None:
+        """Back to the beginning, after silence."""
+
+    def copy(self) -> FarganNetwork:
+        """A stream that goes on as this one would."""
+
+class PredictorNetwork:
+    """
+    The predictor of lost features alone, as one stream; for one thread at a time.
+
+    Args:
+        model: The layers.
+        path: One of `int8_paths()`, for tests; None is the fastest.
+
+    Raises:
+        ValueError: The model is another system's, or this processor has no such path.
+    """
+
+    def __init__(self, model: Model, path: str | None = None) -> None: ...
+
+    def run(self, inputs: numpy.typing.NDArray[numpy.float32]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Frame after frame, without the GIL.
+
+        Args:
+            inputs: Of `vivavoce.concealment.features.predictor_inputs`, shape (frames, 57), float32.
+
+        Returns:
+            Features, shape (frames, 20).
+
+        Raises:
+            TypeError: `inputs` is not float32.
+            ValueError: `inputs` has another shape.
+        """
+
+    def reset(self) -> None:
+        """Back to the beginning."""
+
+    def copy(self) -> PredictorNetwork:
+        """A stream that goes on as this one would."""
+
 class Resampler:
     """
     One stream of mono samples on its way to another rate, for one thread at a time.
@@ -352,3 +469,82 @@ class Resampler:
 
     def __deepcopy__(self, memo: dict) -> Resampler:
         """The same, for what holds a stream."""
+
+def speech_features(samples: numpy.typing.NDArray[numpy.float32], frames: int) -> numpy.typing.NDArray[numpy.float32]:
+    """
+    Cepstrum, pitch and voicing of every 10 ms, as `vivavoce.signal.cepstrum` has them; the GIL is released.
+
+    Args:
+        samples: Shape (samples,), float32 in [-1, 1), 16 kHz; silent outside.
+        frames: How many.
+
+    Returns:
+        Shape (frames, 20).
+
+    Raises:
+        TypeError: `samples` is not float32.
+        ValueError: `samples` has another shape.
+    """
+
+def burg_features(samples: numpy.typing.NDArray[numpy.float32], frames: int) -> numpy.typing.NDArray[numpy.float32]:
+    """
+    Burg cepstra of every 10 ms, as `vivavoce.signal.burg` has them; the GIL is released.
+
+    Args:
+        samples: Shape (samples,), float32 in [-1, 1), 16 kHz; silent outside.
+        frames: How many.
+
+    Returns:
+        Shape (frames, 36).
+
+    Raises:
+        TypeError: `samples` is not float32.
+        ValueError: `samples` has another shape.
+    """
+
+class Concealer:
+    """
+    Neural packet-loss concealment of one stream; for one thread at a time.
+
+    Args:
+        predictor: A model of the system "plc".
+        vocoder: A model of the system "fargan".
+        sample_rate: 8, 12, 16, 24 or 48 kHz. Above 8 kHz, noise with the spectrum of what was there is put in.
+
+    Raises:
+        ValueError: A model is of another system, or the rate is another.
+    """
+
+    def __init__(self, predictor: Model, vocoder: Model, sample_rate: int = 16000) -> None: ...
+
+    def receive(self, samples: numpy.typing.NDArray[numpy.float32]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Take samples that arrived, without the GIL.
+
+        Args:
+            samples: Shape (samples,), float32 in [-1, 1). What is beyond +-4 is limited, NaN and infinity count as 0.
+
+        Returns:
+            What is to be played for them: the first 5 ms after a gap go over from what was made.
+
+        Raises:
+            TypeError: `samples` is not float32.
+            ValueError: `samples` has another shape.
+        """
+
+    def conceal(self, count: int) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Make samples where none arrived, without the GIL.
+
+        Args:
+            count: How many.
+
+        Returns:
+            Shape (count,), float32 in [-1, 1].
+        """
+
+    def reset(self) -> None:
+        """Back to the beginning, after silence."""
+
+    def copy(self) -> Concealer:
+        """A stream that goes on as this one would."""
