@@ -41,7 +41,7 @@ class PitchSearch:
         max_period: The same.
         decimation: Every so many samples the coarse search has one.
         coarse_hops: Frames that the coarse search compares. Long windows hold in noise: 40 ms instead of 20 took gross
-            errors at 0 dB from 27 to 21 %. Short ones follow: with 30 ms and a fine search over 20, speech correlated by
+            errors at 0 dB from 27 to 21 %. Short ones follow: with 30 ms and a fine search over 20 speech correlated by
             .66 with itself one period before, over sub-frames of 2.5 ms; with 50 and 30 ms by .56.
         fine_hops: Frames that are compared at the full rate.
         fine_radius: Samples about the coarse period among which the fine one is searched.
