@@ -37,7 +37,7 @@ class NeuralConcealment:
         for model, name, system in zip(self._models, (predictor, vocoder), ("plc", "fargan"), strict=True):
             if model.core.system != system:
                 raise ModelError(Path(name), f"must be of the system {system}, got {model.core.system}")
-        self._core = _core.Concealer(*(model.core for model in self._models), sample_rate)
+        self._core = _core.Concealer(self._models[0].core, self._models[1].core, sample_rate)
 
     @property
     def model_names(self) -> tuple[str, str]:

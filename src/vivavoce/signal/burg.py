@@ -48,7 +48,7 @@ def burg(samples: np.ndarray, order: int = LPC_ORDER) -> tuple[np.ndarray, float
         prediction[i] = reflection
         error *= 1 - reflection**2
         forward[i + 1 :], backward[i + 1 :] = ahead - reflection * behind, behind - reflection * ahead
-    return prediction, error
+    return prediction, float(error)
 
 
 def burg_cepstrum(samples: np.ndarray) -> np.ndarray:
