@@ -27,7 +27,7 @@ def call(
         str, typer.Option(help="Loss in % the encoder prepares for; auto: that of --loss.")
     ] = "auto",
     protect: Annotated[str, typer.Option(help=PROTECT_HELP)] = "none",
-    conceal: Annotated[str, typer.Option(help="opus, silence or repeat.")] = "opus",
+    conceal: Annotated[str, typer.Option(help="opus, neural, silence or repeat.")] = "opus",
     playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = "100",
     sample_rate: Annotated[int, typer.Option(help="16000 or 48000.")] = 16_000,
     denoise: Annotated[bool, typer.Option("--denoise", help="Take noise out before it is sent.")] = False,
@@ -59,7 +59,7 @@ def call(
         playout_delay_ms=read_number_or("adaptive", "--playout-delay", playout_delay, 0, MAX_PLAYOUT_DELAY_MS),
         sample_rate=sample_rate,
     )
-    create_concealer(conceal, sample_rate)  # a wrong name is found before the file is read
+    concealer = create_concealer(conceal, sample_rate)  # a wrong name is found before the file is read
     microphone = Microphone(noise, snr, denoise=denoise, model=model)
     if target != PIPE:
         check_writable(target, force=force)
@@ -81,7 +81,8 @@ def call(
         page = _write_report(report, {"input": source, "loss": loss or "none"}, speech, result, settings, force)
     write_wav(target, result.samples, sample_rate, force=force)
     if as_json:
-        print(json.dumps(_summary(result, settings, page) | speech.summary))
+        models = [*speech.models, *getattr(concealer, "model_names", ())]
+        print(json.dumps(_summary(result, settings, page) | speech.summary | {"models": models}))
     else:
         _print_table(result, speech, page, sys.stderr if target == PIPE else sys.stdout)
 
@@ -109,7 +110,6 @@ def _summary(result: CallResult, settings: CallSettings, page: Path | None) -> d
         },
         "conceal": settings.conceal,
         "codec": result.codec,
-        "models": [],
     }
     if settings.playout_delay_ms is None:
         summary["delay_changes"] = [[round(time, 3), round(delay, 1)] for time, delay in result.delay_changes]

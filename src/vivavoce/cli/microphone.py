@@ -28,6 +28,7 @@ class Speech:
         cleaned: After the denoiser; None where there was none.
         notes: Lines for a report, by name.
         summary: What JSON says of it.
+        models: Names of those that worked on it.
         cpu_seconds_per_second: Of the denoiser; empty where there was none.
     """
 
@@ -36,6 +37,7 @@ class Speech:
     cleaned: np.ndarray | None = None
     notes: dict[str, str] = field(default_factory=dict)
     summary: dict[str, object] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
     cpu_seconds_per_second: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -135,7 +137,8 @@ class Microphone:
             speech,
             cleaned=_fitted(resample(cleaned, RATE, sample_rate), speech.original),
             notes=speech.notes | {"denoiser": f"{name}, {delay_ms:.0f} ms more delay"},
-            summary=speech.summary | {"models": [name], "denoise_delay_ms": delay_ms},
+            summary=speech.summary | {"denoise_delay_ms": delay_ms},
+            models=(name,),
             cpu_seconds_per_second={"denoise": seconds * RATE / len(heard)},
         )
 

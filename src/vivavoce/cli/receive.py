@@ -42,7 +42,7 @@ def receive(
     playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = PLAYOUT_DELAY_MS,
     loss: Annotated[str | None, typer.Option(help="Drop what arrives. " + LOSS_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Of --loss.", min=0)] = 0,
-    conceal: Annotated[str, typer.Option(help="opus, silence or repeat.")] = "opus",
+    conceal: Annotated[str, typer.Option(help="opus, neural, silence or repeat.")] = "opus",
     sample_rate: Annotated[int, typer.Option(help="8000, 12000, 16000, 24000 or 48000.")] = 48_000,
     rtcp_mux: Annotated[bool, typer.Option("--rtcp-mux", help="RTCP on the port of RTP (RFC 5761).")] = False,
     payload_type: Annotated[int | None, typer.Option(help="Of Opus; else 111, 96 or 97.", min=0, max=127)] = None,

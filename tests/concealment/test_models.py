@@ -1,0 +1,68 @@
+"""What the package ships for concealment: images made of their weights, cards, and speech that goes on through a gap."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vivavoce.concealment.concealer import create_concealer
+from vivavoce.concealment.image import predictor_image
+from vivavoce.concealment.neural import PREDICTOR, VOCODER, NeuralConcealment
+from vivavoce.errors import ModelError
+from vivavoce.models import MODELS
+from vivavoce.vocoder.image import fargan_image
+
+SLOT = 320
+SHIPPED = [pytest.param(PREDICTOR, predictor_image, id="predictor"), pytest.param(VOCODER, fargan_image, id="vocoder")]
+
+
+@pytest.mark.parametrize(("name", "image_of"), SHIPPED)
+def test_the_image_is_made_of_the_weights(name, image_of):
+    safetensors = pytest.importorskip("safetensors")
+    with safetensors.safe_open(str(MODELS / f"{name}.safetensors"), "np") as file:
+        weights = {key: file.get_tensor(key).astype(np.float32) for key in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    assert image_of(weights, metadata) == (MODELS / f"{name}.vvm").read_bytes()
+    assert metadata["name"] == name
+
+
+@pytest.mark.parametrize(("name", "image_of"), SHIPPED)
+def test_the_card_tells_how_it_was_made(name, image_of):
+    card = json.loads((MODELS / f"{name}.json").read_text())
+    assert card["name"] == name
+    for entry in ("architecture", "data", "splits", "recipe", "steps", "metrics", "licence"):
+        assert card[entry], entry
+
+
+def log_spectra(samples):
+    frames = np.lib.stride_tricks.sliding_window_view(samples, SLOT)[::80] * np.hanning(SLOT)
+    return np.log10(np.abs(np.fft.rfft(frames)) ** 2 + 1e-4)
+
+
+def distance(concealer, speech):
+    """Mean log-spectral distance from the speech where every fifth slot was lost, over these slots."""
+    distances = []
+    for index, slot in enumerate(speech[: len(speech) // SLOT * SLOT].reshape(-1, SLOT)):
+        if index % 5 != 4:
+            concealer.receive(slot)
+        elif (slot**2).mean() > 1e-4:
+            made = concealer.conceal(np.zeros(SLOT, np.float32))
+            distances.append(np.abs(log_spectra(made) - log_spectra(slot)).mean())
+        else:
+            concealer.conceal(np.zeros(SLOT, np.float32))
+    return np.mean(distances)
+
+
+def test_what_is_made_is_nearer_to_the_speech_than_silence_is(speech_16k):
+    neural = distance(create_concealer("neural", 16_000), speech_16k)
+    assert neural < 0.5 * distance(create_concealer("silence", 16_000), speech_16k)
+
+
+def test_models_are_named_and_those_of_other_systems_refused():
+    assert NeuralConcealment(48_000).model_names == (PREDICTOR, VOCODER)
+    with pytest.raises(ModelError, match="must be of the system plc, got fargan"):
+        NeuralConcealment(16_000, predictor=VOCODER)
+    with pytest.raises(ModelError, match="no model of this name"):
+        NeuralConcealment(16_000, vocoder="unheard-of")
+    with pytest.raises(ValueError, match="sample_rate"):
+        NeuralConcealment(44_100)
