@@ -73,6 +73,24 @@ class Vector {
   std::vector<T> copy_;
 };
 
+/// Rows of so many numbers each, contiguous.
+inline std::vector<float> Rows(const char* name, const Array& array, size_t columns) {
+  if (array.dtype() != nb::dtype<float>()) {
+    throw nb::type_error((std::string(name) + " must be float32, got " + Describe(array)).c_str());
+  }
+  if (array.ndim() != 2 || array.shape(1) != columns) {
+    const std::string wanted = " must have shape (frames, " + std::to_string(columns) + "), got ";
+    throw nb::value_error((name + wanted + Describe(array)).c_str());
+  }
+  std::vector<float> rows(array.shape(0) * columns);
+  const float* const data = static_cast<const float*>(array.data());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = data[static_cast<ptrdiff_t>(i / columns) * array.stride(0) +
+                   static_cast<ptrdiff_t>(i % columns) * array.stride(1)];
+  }
+  return rows;
+}
+
 /// A NumPy array that owns `data`.
 template <class Result>
 Result Own(std::unique_ptr<typename Result::Scalar[]> data, std::initializer_list<size_t> shape) {

@@ -28,24 +28,6 @@ vivavoce::Int8Path Find(const vv_model& model, const nb::object& path) {
   throw nb::value_error(("path must be one of int8_paths(), got " + name).c_str());
 }
 
-/// Rows of so many numbers each, contiguous.
-std::vector<float> Rows(const char* name, const Array& array, size_t columns) {
-  if (array.dtype() != nb::dtype<float>()) {
-    throw nb::type_error((std::string(name) + " must be float32, got " + Describe(array)).c_str());
-  }
-  if (array.ndim() != 2 || array.shape(1) != columns) {
-    const std::string wanted = " must have shape (frames, " + std::to_string(columns) + "), got ";
-    throw nb::value_error((name + wanted + Describe(array)).c_str());
-  }
-  std::vector<float> rows(array.shape(0) * columns);
-  const float* const data = static_cast<const float*>(array.data());
-  for (size_t i = 0; i < rows.size(); ++i) {
-    rows[i] = data[static_cast<ptrdiff_t>(i / columns) * array.stride(0) +
-                   static_cast<ptrdiff_t>(i % columns) * array.stride(1)];
-  }
-  return rows;
-}
-
 void CheckKind(size_t state_bytes, const vv_model& model, const char* system) {
   if (state_bytes == 0) {
     throw nb::value_error((std::string("model must be a ") + system + ", got " + vv_model_name(&model)).c_str());
@@ -109,14 +91,25 @@ class FarganNetwork {
   }
 
   void Begin(const Array& array) {
-    const Vector<float> past("past", array, vivavoce::FarganNetwork::kMemory + 1);
-    Network().Begin(state_.data(), past.data());
+    const Vector<float> before("before", array, vivavoce::FarganNetwork::kBefore);
+    Network().Begin(state_.data(), before.data());
   }
 
   void Feed(const Array& array) {
     const std::vector<float> features = Rows("features", array, kFeatures);
     const vivavoce::FlushDenormals modes;
     for (size_t i = 0; i < features.size(); i += kFeatures) Network().Feed(state_.data(), features.data() + i);
+  }
+
+  void Hear(const Array& features_array, const Array& samples_array) {
+    const std::vector<float> features = Rows("features", features_array, kFeatures);
+    const size_t frames = features.size() / kFeatures;
+    const Vector<float> samples("samples", samples_array, frames * kHop);
+    const nb::gil_scoped_release release;
+    const vivavoce::FlushDenormals modes;
+    for (size_t i = 0; i < frames; ++i) {
+      Network().Hear(state_.data(), features.data() + i * kFeatures, samples.data() + i * kHop);
+    }
   }
 
   void Follow(const Array& features_array, const Array& samples_array) {
@@ -142,7 +135,7 @@ class FarganNetwork {
   }
 
   void Reset() {
-    const float silence[vivavoce::FarganNetwork::kMemory + 1] = {};
+    const float silence[vivavoce::FarganNetwork::kBefore] = {};
     Network().Begin(state_.data(), silence);
   }
   FarganNetwork Copy() const { return *this; }
@@ -286,15 +279,16 @@ Raises:
       .def(nb::init<const Model&, const nb::object&>(), "model"_a, "path"_a = nb::none(),
            nb::sig("def __init__(self, model: Model, path: str | None = None) -> None"))
       .def_prop_ro("path", &FarganNetwork::path, "The instructions that it uses.")
-      .def("begin", &FarganNetwork::Begin, "past"_a.noconvert(), nb::sig("def begin(self, past: " VV_FLOATS ") -> None"),
+      .def("begin", &FarganNetwork::Begin, "before"_a.noconvert(),
+           nb::sig("def begin(self, before: " VV_FLOATS ") -> None"),
            R"(Forget the stream.
 
 Args:
-    past: Samples before the first that is made or followed, shape (259,), float32.
+    before: Samples before the first that is heard, followed or made, shape (17,), float32.
 
 Raises:
-    TypeError: `past` is not float32.
-    ValueError: `past` has another shape.)")
+    TypeError: `before` is not float32.
+    ValueError: `before` has another shape.)")
       .def("feed", &FarganNetwork::Feed, "features"_a.noconvert(),
            nb::sig("def feed(self, features: " VV_FLOATS ") -> None"),
            R"(Hear features up to the beginning of the first frame, and make nothing.
@@ -305,6 +299,17 @@ Args:
 Raises:
     TypeError: `features` is not float32.
     ValueError: `features` has another shape.)")
+      .def("hear", &FarganNetwork::Hear, "features"_a.noconvert(), "samples"_a.noconvert(),
+           nb::sig("def hear(self, features: " VV_FLOATS ", samples: " VV_FLOATS ") -> None"),
+           R"(Remember samples, without the GIL. Two frames of them are to precede what is followed or made.
+
+Args:
+    features: At the end of each frame, shape (frames, 20), float32.
+    samples: Shape (160 * frames,), float32.
+
+Raises:
+    TypeError: An array is not float32.
+    ValueError: An array has another shape.)")
       .def("follow", &FarganNetwork::Follow, "features"_a.noconvert(), "samples"_a.noconvert(),
            nb::sig("def follow(self, features: " VV_FLOATS ", samples: " VV_FLOATS ") -> None"),
            R"(Go on as if these samples had been made, without the GIL.

@@ -14,6 +14,7 @@
 #include "cepstrum.h"
 #include "concealer.h"
 #include "denormals.h"
+#include "lpc.h"
 #include "model_handle.h"
 #include "sane.h"
 
@@ -58,6 +59,21 @@ FloatMatrix BurgFeatures(const Array& array, size_t frames) {
     }
   }
   return Own<FloatMatrix>(std::move(features), {frames, kFeatures});
+}
+
+/// Linear prediction of each row of cepstra.
+nb::tuple LpcOfCepstrum(const Array& array) {
+  constexpr size_t kBands = vivavoce::kBarkBands, kOrder = vivavoce::kLpcOrder;
+  const std::vector<float> cepstra = Rows("cepstra", array, kBands);
+  const size_t frames = cepstra.size() / kBands;
+  const auto lpc = std::make_unique<vivavoce::CepstralLpc>();
+  if (!lpc->ok()) throw std::bad_alloc();
+  std::unique_ptr<float[]> predictions(new float[frames * kOrder]);
+  FloatVector levels = NewArray<FloatVector>(frames, [&](float* out) {
+    const vivavoce::FlushDenormals modes;
+    for (size_t i = 0; i < frames; ++i) out[i] = lpc->Predict(cepstra.data() + i * kBands, predictions.get() + i * kOrder);
+  });
+  return nb::make_tuple(Own<FloatMatrix>(std::move(predictions), {frames, kOrder}), levels);
 }
 
 class Concealer {
@@ -161,6 +177,20 @@ Returns:
 Raises:
     TypeError: `samples` is not float32.
     ValueError: `samples` has another shape.)");
+
+  m.def("lpc_of_cepstrum", &LpcOfCepstrum, "cepstra"_a.noconvert(),
+        nb::sig("def lpc_of_cepstrum(cepstra: " VV_FLOATS ") -> tuple[" VV_FLOATS ", " VV_FLOATS "]"),
+        R"(Linear prediction, as `vivavoce.signal.cepstrum` has it; the GIL is released.
+
+Args:
+    cepstra: Shape (frames, 18), float32.
+
+Returns:
+    Predictions, shape (frames, 16), and levels of what they leave, shape (frames,).
+
+Raises:
+    TypeError: `cepstra` is not float32.
+    ValueError: `cepstra` has another shape.)");
 
   nb::class_<Concealer>(m, "Concealer",
                         R"(Neural packet-loss concealment of one stream; for one thread at a time.

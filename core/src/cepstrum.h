@@ -30,6 +30,9 @@ class BarkCepstrum {
   /// `bins` holds kPaddedBins powers, zeros at their end; `cepstrum` gets kBarkBands.
   void Analyse(const float* bins, float* cepstrum) const;
 
+  float weight(int band, int bin) const { return weights_[band][bin]; }     ///< 0 beyond the last bin
+  float dct(int coefficient, int band) const { return dct_[coefficient][band]; }  ///< 0 beyond the last band
+
  private:
   static constexpr int kPaddedBands = 20;
 

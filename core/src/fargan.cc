@@ -10,11 +10,12 @@
 namespace vivavoce {
 namespace {
 
-constexpr float kLevelSlope = 0.2713f, kLevelOffset = -4.0f;  // of the logarithm of the gain, by c0
+constexpr float kLevelOffset = 1.5f;  // the gain over the root mean square of the excitation, as a logarithm
 constexpr float kMaxLogGain = 1.f;
-constexpr float kSmallGain = 1e-5f;
+constexpr float kMaxSample = 4.f;  // pre-emphasised
+constexpr float kMinLevel = 1e-5f;
 constexpr float kGlide = 1.25f;  // periods further apart are two pitches
-constexpr float kMaxC0 = 100.f;
+constexpr float kMaxCepstrum = 100.f;
 constexpr float kLn2 = 0.693147181f;
 
 constexpr uint32_t kMaxWidth = 1024;
@@ -119,20 +120,22 @@ void FarganNetwork::Arrange() {
   layout_.bytes = end;
 }
 
-void FarganNetwork::Begin(void* state, const float* past) const {
+void FarganNetwork::Begin(void* state, const float* before) const {
   std::memset(state, 0, layout_.bytes);
   Memory* const memory = At<Memory>(state, 0);
-  for (int i = 0; i < kMemory; ++i) memory->past[kMargin + i] = past[i + 1] - kPreemphasis * past[i];
-  memory->last_sample = past[kMemory];
+  for (int i = 0; i < kLpcOrder; ++i) memory->samples[i] = before[i + 1] - kPreemphasis * before[i];
+  memory->last_sample = before[kLpcOrder];
   memory->period = memory->before_period = WideBandSearch::kMaxPeriod;
 }
 
 void FarganNetwork::Feed(void* state, const float* features) const {
   Memory* const memory = At<Memory>(state, 0);
   memory->before_period = memory->period;
-  memory->before_c0 = memory->c0;
+  std::copy_n(memory->cepstrum, kBarkBands, memory->before_cepstrum);
   memory->period = Period(features[kBarkBands]);
-  memory->c0 = Limited(features[0], -kMaxC0, kMaxC0);
+  for (int i = 0; i < kBarkBands; ++i) {
+    memory->cepstrum[i] = Limited(features[i], -kMaxCepstrum, kMaxCepstrum);
+  }
   float* const outputs = At<float>(state, layout_.outputs);
   features_layer_.Apply(features, outputs);
   const int column = memory->period - WideBandSearch::kMinPeriod;
@@ -147,15 +150,76 @@ void FarganNetwork::Feed(void* state, const float* features) const {
   Quantise(outputs, history + kept, dense_);
 }
 
-void FarganNetwork::Synthesise(Int8Path path, void* state, const float* features, float* samples) const {
+void FarganNetwork::Hear(void* state, const float* features, const float* samples) const {
   Feed(state, features);
-  MakeFrame(path, state, nullptr, samples);
+  Memory* const memory = At<Memory>(state, 0);
+  for (int index = 0; index < kSubframes; ++index) {
+    float prediction[kLpcOrder];
+    PredictSubframe(*memory, index, prediction);
+    Remember(prediction, samples + index * kSubframe, memory);
+  }
 }
 
 void FarganNetwork::Follow(Int8Path path, void* state, const float* features, const float* samples) const {
-  float made[kSpeechHop];
   Feed(state, features);
-  MakeFrame(path, state, samples, made);
+  Condition(path, state);
+  Memory* const memory = At<Memory>(state, 0);
+  for (int index = 0; index < kSubframes; ++index) {
+    float prediction[kLpcOrder], unused[kSubframe];
+    Excite(path, state, index, PredictSubframe(*memory, index, prediction), unused);
+    Remember(prediction, samples + index * kSubframe, memory);
+  }
+}
+
+void FarganNetwork::Synthesise(Int8Path path, void* state, const float* features, float* samples) const {
+  Feed(state, features);
+  Condition(path, state);
+  Memory* const memory = At<Memory>(state, 0);
+  for (int index = 0; index < kSubframes; ++index) {
+    float prediction[kLpcOrder], excitation[kSubframe];
+    Excite(path, state, index, PredictSubframe(*memory, index, prediction), excitation);
+    float made[kLpcOrder + kSubframe];
+    std::copy_n(memory->samples, kLpcOrder, made);
+    for (int i = 0; i < kSubframe; ++i) {
+      float sample = excitation[i];
+      for (int k = 0; k < kLpcOrder; ++k) sample += prediction[k] * made[kLpcOrder + i - 1 - k];
+      made[kLpcOrder + i] = Limited(sample, -kMaxSample, kMaxSample);
+      memory->last_sample = Limited(made[kLpcOrder + i] + kPreemphasis * memory->last_sample, -1.f, 1.f);
+      samples[index * kSubframe + i] = memory->last_sample;
+    }
+    std::copy_n(made + kSubframe, kLpcOrder, memory->samples);
+    Push(excitation, memory);
+  }
+}
+
+/// Excitation that the newest sub-frame added to the memory.
+void FarganNetwork::Push(const float* excitation, Memory* memory) {
+  constexpr int kKept = kMemory - kSubframe;
+  std::memmove(memory->past + kMargin, memory->past + kMargin + kSubframe, kKept * sizeof(float));
+  std::copy_n(excitation, kSubframe, memory->past + kMargin + kKept);
+}
+
+/// The stream goes on as if it had made this sub-frame.
+void FarganNetwork::Remember(const float* prediction, const float* samples, Memory* memory) {
+  float sharp[kLpcOrder + kSubframe], excitation[kSubframe];
+  std::copy_n(memory->samples, kLpcOrder, sharp);
+  for (int i = 0; i < kSubframe; ++i) {
+    sharp[kLpcOrder + i] = excitation[i] = samples[i] - kPreemphasis * memory->last_sample;
+    memory->last_sample = samples[i];
+    for (int k = 0; k < kLpcOrder; ++k) excitation[i] -= prediction[k] * sharp[kLpcOrder + i - 1 - k];
+  }
+  std::copy_n(sharp + kSubframe, kLpcOrder, memory->samples);
+  Push(excitation, memory);
+}
+
+/// Linear prediction from the cepstrum between both ends of the frame; returns the level of the excitation.
+float FarganNetwork::PredictSubframe(const Memory& memory, int index, float* prediction) const {
+  const float part = static_cast<float>(2 * index + 1) / (2 * kSubframes);
+  float cepstrum[kBarkBands];
+  for (int i = 0; i < kBarkBands; ++i) {
+    cepstrum[i] = memory.before_cepstrum[i] + part * (memory.cepstrum[i] - memory.before_cepstrum[i]);
+  }
+  return lpc_.Predict(cepstrum, prediction);
 }
 
 /// What all sub-frames of the newest frame are told.
@@ -169,29 +233,6 @@ void FarganNetwork::Condition(Int8Path path, void* state) const {
   Quantise(outputs, hidden, convolution_);
   condition_layer_.Apply(path, hidden, sums, conditions);
   Tanh(conditions, conditions, static_cast<size_t>(kSubframes * condition_));
-}
-
-/// `truth`, where it is not null, is what the stream remembers instead of what it makes.
-void FarganNetwork::MakeFrame(Int8Path path, void* state, const float* truth, float* samples) const {
-  Memory* const memory = At<Memory>(state, 0);
-  Condition(path, state);
-  for (int index = 0; index < kSubframes; ++index) {
-    float made[kSubframe];
-    MakeSubframe(path, state, index, made);
-    float* const out = samples + index * kSubframe;
-    for (int i = 0; i < kSubframe; ++i) {
-      if (truth != nullptr) {
-        const float sample = truth[index * kSubframe + i];
-        made[i] = sample - kPreemphasis * memory->last_sample;
-        out[i] = memory->last_sample = sample;
-      } else {
-        out[i] = memory->last_sample = Limited(made[i] + kPreemphasis * memory->last_sample, -1.f, 1.f);
-      }
-    }
-    constexpr int kKept = kMemory - kSubframe;
-    std::memmove(memory->past + kMargin, memory->past + kMargin + kSubframe, kKept * sizeof(float));
-    std::copy_n(made, kSubframe, memory->past + kMargin + kKept);
-  }
 }
 
 /// What the sub-frame would be if it repeated itself, and what was before it, both relative to the gain.
@@ -218,7 +259,7 @@ void FarganNetwork::Gated(Int8Path path, const QuantisedDense& layer, void* stat
   Quantise(x, out, width);
 }
 
-void FarganNetwork::MakeSubframe(Int8Path path, void* state, int index, float* samples) const {
+void FarganNetwork::Excite(Int8Path path, void* state, int index, float level, float* excitation) const {
   constexpr int kPadded = 48;  // of a sub-frame or a prediction: whole vectors of Quantise
   const Memory& memory = *At<Memory>(state, 0);
   int32_t* const sums = At<int32_t>(state, layout_.sums);
@@ -228,12 +269,11 @@ void FarganNetwork::MakeSubframe(Int8Path path, void* state, int index, float* s
 
   float gains[kStripRows];
   gain_layer_.Apply(condition, gains);
-  const float part = static_cast<float>(2 * index + 1) / (2 * kSubframes);
-  const float level = kLevelSlope * (memory.before_c0 + part * (memory.c0 - memory.before_c0)) + kLevelOffset;
-  const float gain = Exp(Splat<F32x4>(std::min(level + gains[0], kMaxLogGain)))[0];
+  const float log_gain = Log(Splat<F32x4>(level + kMinLevel))[0] + kLevelOffset + gains[0];
+  const float gain = Exp(Splat<F32x4>(std::min(log_gain, kMaxLogGain)))[0];
   float prediction[kPadded] = {}, previous[kPadded] = {};
   const int period = SubframePeriod(memory.before_period, memory.period, index);
-  Predict(memory, period, 1.f / (kSmallGain + gain), prediction, previous);
+  Predict(memory, period, 1.f / (kMinLevel + gain), prediction, previous);
 
   int8_t quantised[kPadded], quantised_previous[kPadded];
   int8_t* const input = At<int8_t>(state, layout_.input);
@@ -282,7 +322,7 @@ void FarganNetwork::MakeSubframe(Int8Path path, void* state, int index, float* s
   output_.Apply(path, joined, sums, outputs);
   Tanh(outputs, outputs, kPadded);
   for (int i = 0; i < kSubframe; ++i) {
-    samples[i] = gain * (outputs[i] + gates[kGrus + 1] * prediction[kMargin + i]);
+    excitation[i] = gain * (outputs[i] + gates[kGrus + 1] * prediction[kMargin + i]);
   }
 }
 

@@ -1,5 +1,5 @@
 // The vocoder FARGAN (arXiv 2405.21069): features of 10 ms in, as many samples at 16 kHz out. Its definition is
-// src/vivavoce/vocoder/fargan.py.
+// src/vivavoce/vocoder/fargan.py: the network makes the excitation of a linear prediction that the cepstrum tells.
 //
 // Frame k of the samples lies between the centres of features k and k + 1: the features that a call brings are those at
 // the end of the frame that it makes.
@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "cepstrum.h"
+#include "lpc.h"
 #include "model_image.h"
 #include "nnet.h"
 
@@ -21,8 +22,12 @@ class FarganNetwork {
   static constexpr int kSubframes = 4;
   static constexpr int kSubframe = kSpeechHop / kSubframes;
   static constexpr int kMargin = 2;  // samples on either side of a prediction
-  /// Pre-emphasised samples that a sub-frame looks back at.
+  /// Samples of the excitation that a sub-frame looks back at.
   static constexpr int kMemory = WideBandSearch::kMaxPeriod + kMargin;
+  /// Frames that hold them.
+  static constexpr int kMemoryFrames = (kMemory + kSpeechHop - 1) / kSpeechHop;
+  /// Samples that Begin takes.
+  static constexpr int kBefore = kLpcOrder + 1;
 
   /// Finds the layers in `image`, which has to live as long. False: the image is of another model, or malformed.
   bool Bind(const ModelImage& image);
@@ -30,11 +35,18 @@ class FarganNetwork {
   /// Bytes of a state, which must be aligned as float is; a multiple of 64. 0 where nothing is bound.
   size_t state_bytes() const { return layout_.bytes; }
 
-  /// Forgets the stream, and takes the samples before the first that it will make or follow: kMemory + 1.
-  void Begin(void* state, const float* past) const;
+  /// False if memory was short.
+  bool ok() const { return lpc_.ok(); }
+
+  /// Forgets the stream, and takes the kBefore samples before the first that it will hear, follow or make.
+  void Begin(void* state, const float* before) const;
 
   /// Hears the features at the beginning of the first frame, and those before, and makes nothing.
   void Feed(void* state, const float* features) const;
+
+  /// Hears the frame that ends at `features`, so that it is remembered, and makes nothing. What is followed or made
+  /// should begin behind kMemoryFrames of them.
+  void Hear(void* state, const float* features, const float* samples) const;
 
   /// Makes the frame that ends at `features`: kSpeechHop samples in [-1, 1].
   void Synthesise(Int8Path path, void* state, const float* features, float* samples) const;
@@ -51,12 +63,13 @@ class FarganNetwork {
 
   /// Of which each state holds one, at its beginning.
   struct Memory {
-    float past[kMemory + kMargin];  // pre-emphasised, the newest last; whole vectors
+    float past[kMemory + kMargin];  // of the excitation, the newest last; whole vectors
+    float samples[kLpcOrder];       // pre-emphasised, the newest last
     float last_sample;              // not pre-emphasised
-    float c0;                       // of the newest features
+    float cepstrum[kBarkBands];     // of the newest features
+    float before_cepstrum[kBarkBands];
     int period;
-    int before_period;  // of those before
-    float before_c0;
+    int before_period;
   };
 
   /// Offsets into a state, in bytes. The vectors that a layer reads together lie side by side.
@@ -76,12 +89,15 @@ class FarganNetwork {
 
   void Arrange();
   void Condition(Int8Path path, void* state) const;
-  void MakeFrame(Int8Path path, void* state, const float* truth, float* samples) const;
-  void MakeSubframe(Int8Path path, void* state, int index, float* samples) const;
+  static void Push(const float* excitation, Memory* memory);
+  static void Remember(const float* prediction, const float* samples, Memory* memory);
+  float PredictSubframe(const Memory& memory, int index, float* prediction) const;
+  void Excite(Int8Path path, void* state, int index, float level, float* excitation) const;
   void Predict(const Memory& memory, int period, float scale, float* prediction, float* previous) const;
   void Gated(Int8Path path, const QuantisedDense& layer, void* state, int width, int8_t* out) const;
   int input_columns() const { return condition_ + kPrediction + kSubframe; }
 
+  CepstralLpc lpc_;
   int dense_ = 0, convolution_ = 0, condition_ = 0, input_ = 0, skip_ = 0;
   int grus_[kGrus] = {};
   Layout layout_ = {};

@@ -70,13 +70,15 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
     predictor_->Step(predictor_path_, predictor_state(), inputs, unused);
   }
   constexpr int kFollowed = 2;
-  const float* const followed = history + kHistory - kFollowed * kSpeechHop;
-  vocoder_->Begin(vocoder_state(), followed - FarganNetwork::kMemory - 1);
-  for (int hop = kHops - 4; hop < kHops - 1; ++hop) vocoder_->Feed(vocoder_state(), features[hop]);
-  vocoder_->Follow(vocoder_path_, vocoder_state(), features[kHops - 1], followed);
+  int hop = kHops - kFollowed - FarganNetwork::kMemoryFrames;
+  const float* samples = history + hop * kSpeechHop;
+  vocoder_->Begin(vocoder_state(), samples - FarganNetwork::kBefore);
+  vocoder_->Feed(vocoder_state(), features[hop]);
+  for (; hop < kHops - kFollowed; samples += kSpeechHop) vocoder_->Hear(vocoder_state(), features[++hop], samples);
+  vocoder_->Follow(vocoder_path_, vocoder_state(), features[kHops - 1], samples);
   float next[kSpeechFeatures];
   Predict(next);
-  vocoder_->Follow(vocoder_path_, vocoder_state(), next, followed + kSpeechHop);
+  vocoder_->Follow(vocoder_path_, vocoder_state(), next, samples + kSpeechHop);
 }
 
 /// Features at the end of the next frame.

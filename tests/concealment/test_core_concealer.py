@@ -8,11 +8,10 @@ pytest.importorskip("torch")
 import torch
 
 from corpora import voice
-from vivavoce._core import Concealer, Model
+from vivavoce._core import Concealer, Model, speech_features
 from vivavoce.concealment.image import predictor_image
 from vivavoce.concealment.model import SIZES as PREDICTOR_SIZES
 from vivavoce.concealment.model import FeaturePredictor
-from vivavoce.signal.cepstrum import PITCH, pitch_feature
 from vivavoce.vocoder.fargan import SIZES as VOCODER_SIZES
 from vivavoce.vocoder.fargan import Fargan
 from vivavoce.vocoder.image import fargan_image
@@ -157,18 +156,22 @@ def test_bad_arguments_are_named(models):
         Concealer(*models).conceal(2**24 + 1)
 
 
+def steady_voice(sample_rate):
+    time = np.arange(sample_rate) / sample_rate
+    return sum(0.05 * np.cos(2 * np.pi * 200 * k * time + k * k) for k in range(1, 13)).astype(np.float32)
+
+
 @pytest.fixture(scope="module")
 def repeating():
-    """A predictor that always says 200 Hz, and a vocoder that repeats one period of it."""
+    """A predictor that always says the features of `steady_voice`, and a vocoder that repeats one period."""
     vocoder, predictor = Fargan(VOCODER_SIZES["tiny"]), FeaturePredictor(PREDICTOR_SIZES["tiny"])
     with torch.no_grad():
         vocoder.output.weight.zero_()
         vocoder.output.bias.zero_()
         vocoder.gates.bias[4] = 30
         predictor.output.weight.zero_()
-        predictor.output.bias.zero_()
-        predictor.output.bias[0] = 30
-        predictor.output.bias[PITCH] = float(pitch_feature(80))
+        vocoder.gain.bias[:] = 2  # nothing is clipped
+        predictor.output.bias[:] = torch.from_numpy(speech_features(steady_voice(16_000), 100)[50])
     return (
         Model.from_bytes(image(predictor_image, predictor, "plc")),
         Model.from_bytes(image(fargan_image, vocoder, "fargan")),
@@ -177,8 +180,7 @@ def repeating():
 
 @pytest.mark.parametrize("sample_rate", [8_000, 12_000, 16_000, 24_000, 48_000])
 def test_a_steady_voice_goes_on_in_phase_at_every_rate(repeating, sample_rate):
-    time = np.arange(sample_rate) / sample_rate
-    signal = sum(0.05 * np.cos(2 * np.pi * 200 * k * time + k * k) for k in range(1, 13)).astype(np.float32)
+    signal = steady_voice(sample_rate)
     concealer = Concealer(*repeating, sample_rate)
     start = sample_rate // 2
     assert (concealer.receive(signal[:start]) == signal[:start]).all()

@@ -1,4 +1,4 @@
-"""What the package ships for concealment: images made of their weights, cards, and speech that goes on through a gap."""
+"""What the package ships for concealment: images made of their weights, cards, and speech that goes on in a gap."""
 
 import json
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from corpora import voice
+from vivavoce._core import lpc_of_cepstrum as core_lpc_of_cepstrum
 from vivavoce._core import speech_features as core_speech_features
 from vivavoce.signal.cepstrum import (
     BARK_BANDS,
@@ -83,8 +84,10 @@ def test_levinson_finds_the_filter_that_made_a_signal():
     for n in range(3, len(noise)):
         signal[n] = coefficients @ signal[n - 3 : n][::-1] + noise[n]
     correlation = np.array([signal[: len(signal) - k] @ signal[k:] for k in range(4)])
-    assert levinson(correlation) == pytest.approx(coefficients, abs=0.01)
-    assert levinson(np.zeros(5)).tolist() == [0, 0, 0, 0]
+    prediction, error = levinson(correlation)
+    assert prediction == pytest.approx(coefficients, abs=0.01)
+    assert error == pytest.approx(len(noise), rel=0.02)
+    assert levinson(np.zeros(5))[0].tolist() == [0, 0, 0, 0]
 
 
 def test_the_prediction_of_the_cepstrum_takes_the_envelope_away():
@@ -94,7 +97,7 @@ def test_the_prediction_of_the_cepstrum_takes_the_envelope_away():
     for n in range(2, len(noise)):
         coloured[n] = 1.85 * np.cos(0.3) * coloured[n - 1] - 0.87 * coloured[n - 2] + noise[n]
     sharp, possible = preemphasise(coloured), preemphasise(noise)
-    predictions = lpc_of_cepstrum(speech_features(coloured, 99)[:, :BARK_BANDS])
+    predictions, levels = lpc_of_cepstrum(speech_features(coloured, 99)[:, :BARK_BANDS])
     assert predictions.shape == (99, LPC_ORDER)
     residual = np.zeros(len(sharp))
     for frame in range(2, 97):
@@ -106,6 +109,7 @@ def test_the_prediction_of_the_cepstrum_takes_the_envelope_away():
         10 * np.log10((sharp[whole] ** 2).sum() / (error[whole] ** 2).sum()) for error in (residual, possible)
     )
     assert gain > 0.75 * ceiling
+    assert np.mean(levels[5:95]) == pytest.approx(np.std(residual[whole]), rel=0.25)
 
 
 @pytest.mark.parametrize("period", [32, 47, 80, 133, 256])
@@ -142,3 +146,15 @@ def test_no_sample_harms_the_core():
     assert core_speech_features(np.zeros(0, np.float32), 3).shape == (3, 20)
     with pytest.raises(TypeError, match="float32"):
         core_speech_features(np.zeros(10), 1)
+
+
+def test_the_core_predicts_alike():
+    random = np.random.default_rng(6)
+    speech = voice(random, 1.0, SAMPLE_RATE)
+    cepstra = speech_features(speech, 100)[:, :BARK_BANDS]
+    predictions, levels = lpc_of_cepstrum(cepstra)
+    core_predictions, core_levels = core_lpc_of_cepstrum(cepstra.astype(np.float32))
+    assert core_predictions == pytest.approx(predictions, abs=5e-3)
+    assert core_levels == pytest.approx(levels, rel=1e-3)
+    hostile = random.choice(np.array([np.nan, np.inf, -np.inf, 1e38, 99, -99, 0], np.float32), (500, BARK_BANDS))
+    assert all(np.isfinite(result).all() for result in core_lpc_of_cepstrum(hostile))

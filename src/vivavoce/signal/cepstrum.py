@@ -33,6 +33,10 @@ _MEAN_C0 = 4.0
 _MAX_PERIOD = WIDE_BAND.max_period
 # Energy of a bin from that of its band: the bands sum over more bins the higher they are.
 _PER_BIN = np.array([0.8, *7 * [1.0], 0.667, *3 * [0.5], 0.333, *2 * [0.25], 0.2, 0.167, 0.174])
+# Correlation at lag 0 of a signal whose mean square is 1: the window's squares sum to half of its length, and a band
+# counts all of its bins, which are 4 at first.
+_CORRELATION_OF_POWER = 4 * (FULL_SCALE / WINDOW) ** 2 * WINDOW / 2
+_ROUNDING = _CORRELATION_OF_POWER / FULL_SCALE**2 / 12  # of 16-bit samples
 
 
 def bark_weights() -> np.ndarray:
@@ -81,26 +85,28 @@ def energies_of_cepstrum(cepstra: np.ndarray) -> np.ndarray:
     return 10 ** (shifted @ dct_matrix())
 
 
-def lpc_of_cepstrum(cepstra: np.ndarray) -> np.ndarray:
+def lpc_of_cepstrum(cepstra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Linear prediction of the pre-emphasised signal with the envelope that the cepstrum describes.
 
     Args:
         cepstra: Shape (frames, 18).
 
     Returns:
-        Shape (frames, 16): the prediction of y[n] is the sum of a[k] y[n - 1 - k].
+        The prediction of y[n] is the sum of a[k] y[n - 1 - k]: a, shape (frames, 16); and the root mean square of what
+        it leaves of a signal in [-1, 1), shape (frames,).
     """
     weights = bark_weights()
     weights[[0, -1]] /= 2
     spectrum = (energies_of_cepstrum(cepstra) * _PER_BIN) @ weights
     correlation = np.fft.irfft(spectrum, WINDOW)[..., : LPC_ORDER + 1]
-    correlation[..., 0] += 1e-4 * correlation[..., 0] + WINDOW / 12 / 38
+    correlation[..., 0] += 1e-4 * correlation[..., 0] + _ROUNDING
     correlation[..., 1:] *= 1 - 6e-5 * np.arange(1, LPC_ORDER + 1) ** 2
-    return np.stack([levinson(row) for row in np.atleast_2d(correlation)])
+    predictions, errors = zip(*(levinson(row) for row in np.atleast_2d(correlation)), strict=True)
+    return np.stack(predictions), np.sqrt(np.array(errors) / _CORRELATION_OF_POWER)
 
 
-def levinson(correlation: np.ndarray) -> np.ndarray:
-    """Levinson-Durbin: autocorrelation, shape (order + 1,), to prediction, shape (order,).
+def levinson(correlation: np.ndarray) -> tuple[np.ndarray, float]:
+    """Levinson-Durbin: autocorrelation, shape (order + 1,), to prediction, shape (order,), and its error.
 
     It ends early where 30 dB are predicted: what follows would fit rounding errors.
     """
@@ -114,7 +120,7 @@ def levinson(correlation: np.ndarray) -> np.ndarray:
         prediction[:i] -= reflection * prediction[:i][::-1]
         prediction[i] = reflection
         error -= reflection**2 * error
-    return prediction
+    return prediction, float(error)
 
 
 def pitch_feature(periods: np.ndarray) -> np.ndarray:

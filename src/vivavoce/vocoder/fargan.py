@@ -3,9 +3,12 @@
 J.-M. Valin et al., "Very low complexity speech synthesis using framewise autoregressive GAN (FARGAN) with pitch
 prediction" (arXiv 2405.21069). Speech is made in sub-frames of 2.5 ms; each sees what it would be if it repeated itself
 one pitch period ago, the sub-frame before, and a conditioning vector, all relative to a gain. Signals here are
-pre-emphasised. Departures, so that less must be learned: the pitch period goes over from frame to frame in steps of a
-sub-frame where it glides; the gain starts from the energy that the cepstrum tells; and the network adds to the
-prediction, which one more gate weights, where the paper's replaces it.
+pre-emphasised. Departures, so that less must be learned:
+
+- the network makes the excitation of a linear prediction that the cepstrum tells, as that of LPCNet does, and what it
+  looks back at is excitation: the envelope need not be learned, and the gain starts from the level of what is left;
+- it adds to the pitch prediction, which one more gate weights, where the paper's replaces it;
+- pitch and envelope go over from frame to frame in steps of a sub-frame.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vivavoce.signal.cepstrum import FEATURES, HOP
+from vivavoce.signal.cepstrum import FEATURES, HOP, LPC_ORDER
 from vivavoce.signal.pitch import WIDE_BAND
 
 SUBFRAMES = 4  # of a frame
@@ -31,9 +34,9 @@ CONTEXT = 1  # frames of features on either side
 GATES = 3  # of a GRU
 PREDICTION_GATES = 5  # of the GRUs, of the last hidden layer, and of the result
 FRAMEWISE = ("embedding", "dense", "convolution", "condition", "gain")  # layers that run once a frame
-# ln(level of the signal) is about LEVEL_SLOPE * c0 + LEVEL_OFFSET for a flat envelope; peaks are higher.
-LEVEL_SLOPE, LEVEL_OFFSET = 0.2713, -4.0
+LEVEL_OFFSET = 1.5  # the gain over the root mean square of the excitation, as a logarithm: peaks are higher
 MAX_LOG_GAIN = 1.0
+MIN_LEVEL = 1e-5  # of an excitation
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,39 @@ class FarganState:
     """What a batch of streams remembers between sub-frames.
 
     Attributes:
-        past: The last MEMORY samples, pre-emphasised, shape (batch, 258).
+        past: The last MEMORY samples of the excitation, shape (batch, 258).
+        samples: The last 16 samples, the newest first, shape (batch, 16).
         input: The last input of the first layer, shape (batch, condition + 84).
         grus: Their states.
     """
 
     past: Tensor
+    samples: Tensor
     input: Tensor
     grus: tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass
+class Heard:
+    """What a batch of sequences is made from.
+
+    Attributes:
+        features: Shape (batch, frames + 2, 20): one more on either side than frames are made.
+        predictions: Of `signal.cepstrum.lpc_of_cepstrum` for each sub-frame, shape (batch, frames, 4, 16).
+        levels: Of the excitation, by the same, shape (batch, frames, 4).
+        past: The last MEMORY samples of the excitation before, shape (batch, 258).
+        samples_before: The last 16 samples before, the newest first, shape (batch, 16).
+        excitation: That of the true samples, shape (batch, 160 * frames), or of those that are known.
+        samples: The true ones, pre-emphasised, likewise.
+    """
+
+    features: Tensor
+    predictions: Tensor
+    levels: Tensor
+    past: Tensor
+    samples_before: Tensor
+    excitation: Tensor
+    samples: Tensor
 
 
 class Fargan(nn.Module):
@@ -130,23 +158,20 @@ class Fargan(nn.Module):
             periods: Their pitch, whole samples, shape (batch, frames + 2), int64.
 
         Returns:
-            Conditioning vectors, shape (batch, frames, 4, condition), and the logarithm of the gains, shape
-            (batch, frames, 4, 1). Frame k lies between the centres of features k and k + 1.
+            Conditioning vectors, shape (batch, frames, 4, condition), and the logarithm of the gains over the levels,
+            shape (batch, frames, 4, 1). Frame k lies between the centres of features k and k + 1.
         """
         joined = torch.cat([features, self.embedding(periods - MIN_PERIOD)], -1)
         dense = torch.tanh(self.dense(joined))
         hidden = torch.tanh(self.convolution(dense.transpose(1, 2))).transpose(1, 2)
         condition = torch.tanh(self.condition(hidden)).unflatten(-1, (SUBFRAMES, -1))
-        energy = features[:, 1:-1, None, 0], features[:, 2:, None, 0]
-        weights = (2 * torch.arange(SUBFRAMES, device=features.device) + 1) / (2 * SUBFRAMES)
-        level = LEVEL_SLOPE * (energy[0] + weights * (energy[1] - energy[0])) + LEVEL_OFFSET
-        return condition, torch.clamp(level[..., None] + self.gain(condition), max=MAX_LOG_GAIN)
+        return condition, LEVEL_OFFSET + self.gain(condition)
 
-    def begin(self, past: Tensor, dtype: torch.dtype = torch.float32) -> FarganState:
-        """State before the sub-frame that follows `past`, shape (batch, 258); the memories are empty."""
+    def begin(self, past: Tensor, samples: Tensor, dtype: torch.dtype = torch.float32) -> FarganState:
+        """State before the sub-frame that follows `past` and `samples`; the memories are empty."""
         widths = (self.size.condition + PREDICTION + SUBFRAME, *self.size.grus)
         last, first, second, third = (past.new_zeros(len(past), width, dtype=dtype) for width in widths)
-        return FarganState(past, last, (first, second, third))
+        return FarganState(past, samples, last, (first, second, third))
 
     def matrices(self) -> list[dict[str, Any]]:
         """Groups for `training.muon`: what is inside of the network, gate by gate."""
@@ -161,33 +186,32 @@ class Fargan(nn.Module):
         """What `step` calculates with, rounded once for all sub-frames."""
         return {name: weight.to(dtype) for name, weight in self.named_parameters() if not name.startswith(FRAMEWISE)}
 
-    def forward(
-        self,
-        features: Tensor,
-        past: Tensor,
-        primed: int = 0,
-        truth: Tensor | None = None,
-        dtype: torch.dtype = torch.float32,
-    ) -> Tensor:
+    def forward(self, heard: Heard, primed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
         """Synthesise.
 
         Args:
-            features: Shape (batch, frames + 2, 20): one more on either side than frames are made.
-            past: MEMORY samples before, pre-emphasised, shape (batch, 258).
+            heard: What the network is told.
             primed: So many frames at the beginning are known.
-            truth: They, pre-emphasised, shape (batch, 160 * primed).
             dtype: Of matrix products within sub-frames.
 
         Returns:
             Pre-emphasised samples, shape (batch, 160 * frames); those of primed frames are what would have been said.
         """
+        features = heard.features
         periods = periods_of(features)
         conditions, log_gains = self.conditions(features, periods)
+        gains = torch.exp(torch.clamp(torch.log(heard.levels[..., None] + MIN_LEVEL) + log_gains, max=MAX_LOG_GAIN))
         taps = period_taps(subframe_periods(periods))
-        weights, state, samples = self.weights(dtype), self.begin(past, dtype), []
+        filters = synthesis_matrix(heard.predictions), ringing_matrix(heard.predictions)
+        weights, samples = self.weights(dtype), []
+        state = self.begin(heard.past, heard.samples_before, dtype)
         for index in range(conditions.shape[1]):
-            known = truth[:, index * HOP : (index + 1) * HOP] if index < primed and truth is not None else None
-            made, state = self.step(weights, conditions[:, index], log_gains[:, index], taps[:, index], state, known)
+            known = None
+            if index < primed:
+                here = slice(index * HOP, (index + 1) * HOP)
+                known = heard.excitation[:, here], heard.samples[:, here]
+            told = conditions[:, index], gains[:, index], taps[:, index], *(matrix[:, index] for matrix in filters)
+            made, state = self.step(weights, *told, state, known)
             samples.append(made)
         return torch.cat(samples, 1)
 
@@ -195,16 +219,20 @@ class Fargan(nn.Module):
 def frame(
     weights: dict[str, Tensor],
     conditions: Tensor,
-    log_gains: Tensor,
+    gains: Tensor,
     taps: Tensor,
+    synthesis: Tensor,
+    ringing: Tensor,
     state: FarganState,
-    truth: Tensor | None = None,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, FarganState]:
     """The sub-frames of one frame: shapes as in `subframe`, with a second dimension of 4, and 160 samples."""
     samples = []
     for index in range(SUBFRAMES):
-        known = None if truth is None else truth[:, index * SUBFRAME : (index + 1) * SUBFRAME]
-        made, state = subframe(weights, conditions[:, index], log_gains[:, index], taps[:, index], state, known)
+        here = slice(index * SUBFRAME, (index + 1) * SUBFRAME)
+        truth = None if known is None else (known[0][:, here], known[1][:, here])
+        told = conditions[:, index], gains[:, index], taps[:, index], synthesis[:, index], ringing[:, index]
+        made, state = subframe(weights, *told, state, truth)
         samples.append(made)
     return torch.cat(samples, 1), state
 
@@ -212,20 +240,24 @@ def frame(
 def subframe(
     weights: dict[str, Tensor],
     condition: Tensor,
-    log_gain: Tensor,
+    gain: Tensor,
     taps: Tensor,
+    synthesis: Tensor,
+    ringing: Tensor,
     state: FarganState,
-    truth: Tensor | None = None,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, FarganState]:
     """One sub-frame.
 
     Args:
         weights: Of `Fargan.weights`.
         condition: Shape (batch, condition).
-        log_gain: Shape (batch, 1).
+        gain: Of the excitation, shape (batch, 1).
         taps: Where in the past the prediction lies: `period_taps`, shape (batch, 44), int64.
+        synthesis: Of `synthesis_matrix`, shape (batch, 40, 40).
+        ringing: Of `ringing_matrix`, shape (batch, 16, 16).
         state: Before it.
-        truth: What is remembered instead of the result, where the past is known; shape (batch, 40).
+        known: Excitation and samples that are remembered instead of the result, shape (batch, 40) each.
 
     Returns:
         Samples, shape (batch, 40), and the state behind them.
@@ -246,8 +278,7 @@ def subframe(
         candidate = torch.tanh(n + torch.sigmoid(r + hr) * hn)
         return candidate + update * (hidden - candidate)
 
-    gain = torch.exp(log_gain)
-    scale = 1 / (1e-5 + gain)
+    scale = 1 / (MIN_LEVEL + gain)
     repeated = torch.clamp(scale * torch.gather(state.past, 1, taps), -1, 1)
     prediction = repeated.to(dtype)
     previous = torch.clamp(scale * state.past[:, -SUBFRAME:], -1, 1).to(dtype)
@@ -263,9 +294,31 @@ def subframe(
     joined = torch.cat([*outputs[1:], hidden, gates[:, 3:4] * core, previous], 1)
     last = gated("skip_glu", torch.tanh(dense("skip", joined)))
     again = gates[:, 4:5].float() * repeated[:, MARGIN:-MARGIN]
-    samples = gain * (torch.tanh(dense("output", last).float()) + again)
-    past = torch.cat([state.past[:, SUBFRAME:], samples if truth is None else truth], 1)
-    return samples, FarganState(past, now, (states[0], states[1], states[2]))
+    excitation = gain * (torch.tanh(dense("output", last).float()) + again)
+    rings = functional.pad(ringing @ state.samples[..., None], (0, 0, 0, SUBFRAME - LPC_ORDER))
+    samples = (synthesis @ (excitation[..., None] + rings))[..., 0]
+    remembered = (excitation, samples) if known is None else known
+    past = torch.cat([state.past[:, SUBFRAME:], remembered[0]], 1)
+    newest = remembered[1][:, -LPC_ORDER:].flip(1)
+    return samples, FarganState(past, newest, now, (states[0], states[1], states[2]))
+
+
+def synthesis_matrix(predictions: Tensor) -> Tensor:
+    """What the filter makes of an excitation from rest: shape (..., 16) to (..., 40, 40)."""
+    response = [torch.ones_like(predictions[..., 0])]
+    while len(response) < SUBFRAME:
+        past = torch.stack(response[: -LPC_ORDER - 1 : -1], -1)
+        response.append((past * predictions[..., : past.shape[-1]]).sum(-1))
+    padded = functional.pad(torch.stack(response, -1), (1, 0))
+    lags = torch.arange(SUBFRAME)[:, None] - torch.arange(SUBFRAME)
+    return padded[..., (lags + 1).clamp(min=0)]
+
+
+def ringing_matrix(predictions: Tensor) -> Tensor:
+    """The excitation that stands for the last samples, the newest first: shape (..., 16) to (..., 16, 16)."""
+    padded = functional.pad(predictions, (0, 1))
+    places = torch.arange(LPC_ORDER)[:, None] + torch.arange(LPC_ORDER)
+    return padded[..., places.clamp(max=LPC_ORDER)]
 
 
 def periods_of(features: Tensor) -> Tensor:

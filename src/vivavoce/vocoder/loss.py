@@ -14,7 +14,7 @@ from torch import Tensor
 FFT_SIZES = (2560, 1280, 640, 320, 160, 80)
 HOPS_PER_WINDOW = 4
 FLOOR = 1e-5  # of squares, where that of the signal is 1: what is 50 dB below it does not count
-QUIET = 1e-5  # of the root mean square: silence is no louder than this
+QUIET = 1e-4  # of the root mean square: silence is no louder than this
 JOIN_WEIGHT = 0.03
 
 
