@@ -132,6 +132,7 @@ class Trainer(Generic[Network]):
         """
         wrapped = self.processes.wrap(self.model)
         terms: dict[str, float] = {}
+        counted = 0
         began = saved = time.monotonic()
         while self.step < self.config.steps:
             before_step(self.step)
@@ -141,11 +142,12 @@ class Trainer(Generic[Network]):
             self._update_average()
             self.step += 1
             for name, value in {"loss": loss, **parts}.items():
-                terms[name] = terms.get(name, 0.0) + float(value) / self.config.log_steps
+                terms[name] = terms.get(name, 0.0) + float(value)
+            counted += 1
             if self.step % self.config.log_steps == 0:
-                seconds = (time.monotonic() - began) / self.config.log_steps
-                self._log({"step": self.step, "seconds_per_step": round(seconds, 3), **terms})
-                terms, began = {}, time.monotonic()
+                means = {name: sum_ / counted for name, sum_ in terms.items()}
+                self._log({"step": self.step, "seconds_per_step": (time.monotonic() - began) / counted, **means})
+                terms, counted, began = {}, 0, time.monotonic()
             if self.step == self.config.steps or time.monotonic() - saved > self.config.checkpoint_s:
                 if self.processes.first:
                     self._save()
