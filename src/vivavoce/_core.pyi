@@ -322,16 +322,16 @@ class FarganNetwork:
     def path(self) -> str:
         """The instructions that it uses."""
 
-    def begin(self, past: numpy.typing.NDArray[numpy.float32]) -> None:
+    def begin(self, before: numpy.typing.NDArray[numpy.float32]) -> None:
         """
         Forget the stream.
 
         Args:
-            past: Samples before the first that is made or followed, shape (259,), float32.
+            before: Samples before the first that is heard, followed or made, shape (17,), float32.
 
         Raises:
-            TypeError: `past` is not float32.
-            ValueError: `past` has another shape.
+            TypeError: `before` is not float32.
+            ValueError: `before` has another shape.
         """
 
     def feed(self, features: numpy.typing.NDArray[numpy.float32]) -> None:
@@ -344,6 +344,19 @@ class FarganNetwork:
         Raises:
             TypeError: `features` is not float32.
             ValueError: `features` has another shape.
+        """
+
+    def hear(self, features: numpy.typing.NDArray[numpy.float32], samples: numpy.typing.NDArray[numpy.float32]) -> None:
+        """
+        Remember samples, without the GIL. Two frames of them are to precede what is followed or made.
+
+        Args:
+            features: At the end of each frame, shape (frames, 20), float32.
+            samples: Shape (160 * frames,), float32.
+
+        Raises:
+            TypeError: An array is not float32.
+            ValueError: An array has another shape.
         """
 
     def follow(self, features: numpy.typing.NDArray[numpy.float32], samples: numpy.typing.NDArray[numpy.float32]) -> None:
@@ -500,6 +513,21 @@ def burg_features(samples: numpy.typing.NDArray[numpy.float32], frames: int) -> 
     Raises:
         TypeError: `samples` is not float32.
         ValueError: `samples` has another shape.
+    """
+
+def lpc_of_cepstrum(cepstra: numpy.typing.NDArray[numpy.float32]) -> tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32]]:
+    """
+    Linear prediction, as `vivavoce.signal.cepstrum` has it; the GIL is released.
+
+    Args:
+        cepstra: Shape (frames, 18), float32.
+
+    Returns:
+        Predictions, shape (frames, 16), and levels of what they leave, shape (frames,).
+
+    Raises:
+        TypeError: `cepstra` is not float32.
+        ValueError: `cepstra` has another shape.
     """
 
 class Concealer:
