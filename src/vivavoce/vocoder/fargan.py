@@ -202,7 +202,7 @@ class Fargan(nn.Module):
         conditions, log_gains = self.conditions(features, periods)
         gains = torch.exp(torch.clamp(torch.log(heard.levels[..., None] + MIN_LEVEL) + log_gains, max=MAX_LOG_GAIN))
         taps = period_taps(subframe_periods(periods))
-        filters = synthesis_matrix(heard.predictions), ringing_matrix(heard.predictions)
+        synthesis, ringing = synthesis_matrix(heard.predictions), ringing_matrix(heard.predictions)
         weights, samples = self.weights(dtype), []
         state = self.begin(heard.past, heard.samples_before, dtype)
         for index in range(conditions.shape[1]):
@@ -210,7 +210,7 @@ class Fargan(nn.Module):
             if index < primed:
                 here = slice(index * HOP, (index + 1) * HOP)
                 known = heard.excitation[:, here], heard.samples[:, here]
-            told = conditions[:, index], gains[:, index], taps[:, index], *(matrix[:, index] for matrix in filters)
+            told = conditions[:, index], gains[:, index], taps[:, index], synthesis[:, index], ringing[:, index]
             made, state = self.step(weights, *told, state, known)
             samples.append(made)
         return torch.cat(samples, 1)
