@@ -61,6 +61,7 @@ bool FarganNetwork::Bind(const ModelImage& image) {
   for (int i = 0; i < kImageDimensions; ++i) {
     if (!IsWidth(d[i])) return false;
   }
+  if (!lpc_.ok()) return false;
   int* const widths[] = {&dense_, &convolution_, &condition_, &input_, &grus_[0], &grus_[1], &grus_[2], &skip_};
   for (int i = 0; i < kImageDimensions; ++i) *widths[i] = static_cast<int>(d[i]);
   constexpr int kAround = 2 * kSubframe;

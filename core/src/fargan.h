@@ -29,14 +29,12 @@ class FarganNetwork {
   /// Samples that Begin takes.
   static constexpr int kBefore = kLpcOrder + 1;
 
-  /// Finds the layers in `image`, which has to live as long. False: the image is of another model, or malformed.
+  /// Finds the layers in `image`, which has to live as long. False: the image is of another model, or malformed,
+  /// or memory was short.
   bool Bind(const ModelImage& image);
 
   /// Bytes of a state, which must be aligned as float is; a multiple of 64. 0 where nothing is bound.
   size_t state_bytes() const { return layout_.bytes; }
-
-  /// False if memory was short.
-  bool ok() const { return lpc_.ok(); }
 
   /// Forgets the stream, and takes the kBefore samples before the first that it will hear, follow or make.
   void Begin(void* state, const float* before) const;
