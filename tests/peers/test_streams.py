@@ -117,7 +117,7 @@ def received(peer, module_command, ports, clip, tmp_path_factory):
     def call(name):
         text, options = SENDERS[name]
         port, path = ports.free(), tmp_path_factory.mktemp(name) / "heard.wav"
-        arguments = ["--listen", f"127.0.0.1:{port}", "--idle", 1, "--playout-delay", 400, "--json", *options]
+        arguments = ["--listen", f"127.0.0.1:{port}", "--idle", 4, "--playout-delay", 400, "--json", *options]
         receiver = module_command.vivavoce("receive", path, *arguments)
         ports.wait_until_taken(port)
         peer_process = module_command.start(*peer_command(peer, name, text, clip=clip, port=port))
