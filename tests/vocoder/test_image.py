@@ -68,7 +68,6 @@ def test_the_core_says_what_the_definition_says(network, model):
         excitation[at - MEMORY : at],
         sharp[at - LPC_ORDER : at][::-1].copy(),
         excitation[at : at + 8 * HOP],
-        sharp[at : at + 8 * HOP],
     ]
     with torch.no_grad():
         want = network(Heard(*(torch.from_numpy(array[None]) for array in told)), 2)[0, 2 * HOP :].numpy()

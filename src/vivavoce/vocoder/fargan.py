@@ -74,13 +74,11 @@ class FarganState:
 
     Attributes:
         past: The last MEMORY samples of the excitation, shape (batch, 258).
-        samples: The last 16 samples, the newest first, shape (batch, 16).
         input: The last input of the first layer, shape (batch, condition + 84).
         grus: Their states.
     """
 
     past: Tensor
-    samples: Tensor
     input: Tensor
     grus: tuple[Tensor, Tensor, Tensor]
 
@@ -96,7 +94,6 @@ class Heard:
         past: The last MEMORY samples of the excitation before, shape (batch, 258).
         samples_before: The last 16 samples before, the newest first, shape (batch, 16).
         excitation: That of the true samples, shape (batch, 160 * frames), or of those that are known.
-        samples: The true ones, pre-emphasised, likewise.
     """
 
     features: Tensor
@@ -105,7 +102,6 @@ class Heard:
     past: Tensor
     samples_before: Tensor
     excitation: Tensor
-    samples: Tensor
 
 
 class Fargan(nn.Module):
@@ -167,11 +163,11 @@ class Fargan(nn.Module):
         condition = torch.tanh(self.condition(hidden)).unflatten(-1, (SUBFRAMES, -1))
         return condition, LEVEL_OFFSET + self.gain(condition)
 
-    def begin(self, past: Tensor, samples: Tensor, dtype: torch.dtype = torch.float32) -> FarganState:
-        """State before the sub-frame that follows `past` and `samples`; the memories are empty."""
+    def begin(self, past: Tensor, dtype: torch.dtype = torch.float32) -> FarganState:
+        """State before the sub-frame that follows `past`; the memories are empty."""
         widths = (self.size.condition + PREDICTION + SUBFRAME, *self.size.grus)
         last, first, second, third = (past.new_zeros(len(past), width, dtype=dtype) for width in widths)
-        return FarganState(past, samples, last, (first, second, third))
+        return FarganState(past, last, (first, second, third))
 
     def matrices(self) -> list[dict[str, Any]]:
         """Groups for `training.muon`: what is inside of the network, gate by gate."""
@@ -195,25 +191,21 @@ class Fargan(nn.Module):
             dtype: Of matrix products within sub-frames.
 
         Returns:
-            Pre-emphasised samples, shape (batch, 160 * frames); those of primed frames are what would have been said.
+            Pre-emphasised samples, shape (batch, 160 * frames); those of primed frames are the known ones.
         """
         features = heard.features
         periods = periods_of(features)
         conditions, log_gains = self.conditions(features, periods)
         gains = torch.exp(torch.clamp(torch.log(heard.levels[..., None] + MIN_LEVEL) + log_gains, max=MAX_LOG_GAIN))
         taps = period_taps(subframe_periods(periods))
-        synthesis, ringing = synthesis_matrix(heard.predictions), ringing_matrix(heard.predictions)
-        weights, samples = self.weights(dtype), []
-        state = self.begin(heard.past, heard.samples_before, dtype)
+        weights, excitation = self.weights(dtype), []
+        state = self.begin(heard.past, dtype)
         for index in range(conditions.shape[1]):
-            known = None
-            if index < primed:
-                here = slice(index * HOP, (index + 1) * HOP)
-                known = heard.excitation[:, here], heard.samples[:, here]
-            told = conditions[:, index], gains[:, index], taps[:, index], synthesis[:, index], ringing[:, index]
+            known = heard.excitation[:, index * HOP : (index + 1) * HOP] if index < primed else None
+            told = conditions[:, index], gains[:, index], taps[:, index]
             made, state = self.step(weights, *told, state, known)
-            samples.append(made)
-        return torch.cat(samples, 1)
+            excitation.append(made)
+        return lpc_synthesis(torch.cat(excitation, 1), heard.predictions, heard.samples_before)
 
 
 def frame(
@@ -221,20 +213,16 @@ def frame(
     conditions: Tensor,
     gains: Tensor,
     taps: Tensor,
-    synthesis: Tensor,
-    ringing: Tensor,
     state: FarganState,
-    known: tuple[Tensor, Tensor] | None = None,
+    known: Tensor | None = None,
 ) -> tuple[Tensor, FarganState]:
     """The sub-frames of one frame: shapes as in `subframe`, with a second dimension of 4, and 160 samples."""
-    samples = []
+    excitation = []
     for index in range(SUBFRAMES):
-        here = slice(index * SUBFRAME, (index + 1) * SUBFRAME)
-        truth = None if known is None else (known[0][:, here], known[1][:, here])
-        told = conditions[:, index], gains[:, index], taps[:, index], synthesis[:, index], ringing[:, index]
-        made, state = subframe(weights, *told, state, truth)
-        samples.append(made)
-    return torch.cat(samples, 1), state
+        truth = None if known is None else known[:, index * SUBFRAME : (index + 1) * SUBFRAME]
+        made, state = subframe(weights, conditions[:, index], gains[:, index], taps[:, index], state, truth)
+        excitation.append(made)
+    return torch.cat(excitation, 1), state
 
 
 def subframe(
@@ -242,10 +230,8 @@ def subframe(
     condition: Tensor,
     gain: Tensor,
     taps: Tensor,
-    synthesis: Tensor,
-    ringing: Tensor,
     state: FarganState,
-    known: tuple[Tensor, Tensor] | None = None,
+    known: Tensor | None = None,
 ) -> tuple[Tensor, FarganState]:
     """One sub-frame.
 
@@ -254,13 +240,11 @@ def subframe(
         condition: Shape (batch, condition).
         gain: Of the excitation, shape (batch, 1).
         taps: Where in the past the prediction lies: `period_taps`, shape (batch, 44), int64.
-        synthesis: Of `synthesis_matrix`, shape (batch, 40, 40).
-        ringing: Of `ringing_matrix`, shape (batch, 16, 16).
         state: Before it.
-        known: Excitation and samples that are remembered instead of the result, shape (batch, 40) each.
+        known: Excitation that counts instead of the result, shape (batch, 40).
 
     Returns:
-        Samples, shape (batch, 40), and the state behind them.
+        Excitation, shape (batch, 40), and the state behind it.
     """
     dtype = state.input.dtype
 
@@ -295,12 +279,35 @@ def subframe(
     last = gated("skip_glu", torch.tanh(dense("skip", joined)))
     again = gates[:, 4:5].float() * repeated[:, MARGIN:-MARGIN]
     excitation = gain * (torch.tanh(dense("output", last).float()) + again)
-    rings = functional.pad(ringing @ state.samples[..., None], (0, 0, 0, SUBFRAME - LPC_ORDER))
-    samples = (synthesis @ (excitation[..., None] + rings))[..., 0]
-    remembered = (excitation, samples) if known is None else known
-    past = torch.cat([state.past[:, SUBFRAME:], remembered[0]], 1)
-    newest = remembered[1][:, -LPC_ORDER:].flip(1)
-    return samples, FarganState(past, newest, now, (states[0], states[1], states[2]))
+    if known is not None:
+        excitation = known
+    past = torch.cat([state.past[:, SUBFRAME:], excitation], 1)
+    return excitation, FarganState(past, now, (states[0], states[1], states[2]))
+
+
+def lpc_synthesis(excitation: Tensor, predictions: Tensor, before: Tensor) -> Tensor:
+    """What the filters make of their excitation.
+
+    Through matrices, of which only the last samples of a sub-frame wait for the one before.
+
+    Args:
+        excitation: Shape (batch, 160 * frames).
+        predictions: Shape (batch, frames, 4, 16).
+        before: The 16 samples before, the newest first, shape (batch, 16).
+
+    Returns:
+        Shape (batch, 160 * frames).
+    """
+    predictions = predictions.flatten(1, 2)
+    synthesis = synthesis_matrix(predictions)
+    ringing = synthesis[..., :LPC_ORDER] @ ringing_matrix(predictions)
+    driven = (synthesis @ excitation.unflatten(1, (-1, SUBFRAME, 1)))[..., 0]
+    newest = [before]
+    tails = zip(driven[..., -LPC_ORDER:].unbind(1), ringing[..., -LPC_ORDER:, :].unbind(1), strict=True)
+    for tail, rings in tails:
+        newest.append((tail + (rings @ newest[-1][..., None])[..., 0]).flip(1))
+    rung = (ringing @ torch.stack(newest[:-1], 1)[..., None])[..., 0]
+    return (driven + rung).flatten(1)
 
 
 def synthesis_matrix(predictions: Tensor) -> Tensor:
@@ -310,15 +317,16 @@ def synthesis_matrix(predictions: Tensor) -> Tensor:
         past = torch.stack(response[: -LPC_ORDER - 1 : -1], -1)
         response.append((past * predictions[..., : past.shape[-1]]).sum(-1))
     padded = functional.pad(torch.stack(response, -1), (1, 0))
-    lags = torch.arange(SUBFRAME)[:, None] - torch.arange(SUBFRAME)
+    lags = torch.arange(SUBFRAME, device=predictions.device)
+    lags = lags[:, None] - lags
     return padded[..., (lags + 1).clamp(min=0)]
 
 
 def ringing_matrix(predictions: Tensor) -> Tensor:
     """The excitation that stands for the last samples, the newest first: shape (..., 16) to (..., 16, 16)."""
     padded = functional.pad(predictions, (0, 1))
-    places = torch.arange(LPC_ORDER)[:, None] + torch.arange(LPC_ORDER)
-    return padded[..., places.clamp(max=LPC_ORDER)]
+    places = torch.arange(LPC_ORDER, device=predictions.device)
+    return padded[..., (places[:, None] + places).clamp(max=LPC_ORDER)]
 
 
 def periods_of(features: Tensor) -> Tensor:

@@ -24,13 +24,12 @@ def vocoder_loss(made: Tensor, truth: Tensor, primed: int, join: int) -> tuple[T
     Args:
         made: Shape (batch, samples).
         truth: The same.
-        primed: So many samples at the beginning are known, and count as made.
+        primed: So many samples at the beginning are known.
         join: So many samples after them are to have the right phase.
 
     Returns:
         The loss, and its terms for the log.
     """
-    made = torch.cat([truth[:, :primed], made[:, primed:]], 1)
     spectral = spectral_convergence(made, truth)
     first = slice(primed, primed + join)
     cosine = torch.cosine_similarity(made[:, first], truth[:, first], 1, eps=QUIET).mean()

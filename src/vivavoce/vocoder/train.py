@@ -110,7 +110,7 @@ def cut(items: dict[str, np.ndarray], frames: int, random: np.random.Generator) 
         random: Says which.
 
     Returns:
-        What `vocoder.fargan.Heard` has, of PRIMED + frames frames.
+        What `vocoder.fargan.Heard` has, of PRIMED + frames frames, and the true samples.
     """
     features = items["features"]
     length = PRIMED + frames
@@ -140,7 +140,8 @@ def cut(items: dict[str, np.ndarray], frames: int, random: np.random.Generator) 
 
 def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a batch of sequences."""
-    made = model(Heard(**batch), PRIMED, PRECISION)
+    heard = {name: array for name, array in batch.items() if name != "samples"}
+    made = model(Heard(**heard), PRIMED, PRECISION)
     return vocoder_loss(made, batch["samples"], PRIMED * HOP, HOP)
 
 
