@@ -86,12 +86,12 @@ class Concealer {
     if (!concealer_.ok()) throw std::bad_alloc();
   }
 
-  FloatVector Receive(const Array& array) {
+  FloatVector Receive(const Array& array, bool joined) {
     const Vector<float> samples("samples", array);
     CheckCount(samples.size());
     return NewArray<FloatVector>(samples.size(), [&](float* out) {
       const vivavoce::FlushDenormals modes;
-      concealer_.Receive(samples.data(), static_cast<int>(samples.size()), out);
+      concealer_.Receive(samples.data(), static_cast<int>(samples.size()), joined, out);
     });
   }
 
@@ -101,6 +101,19 @@ class Concealer {
       const vivavoce::FlushDenormals modes;
       concealer_.Conceal(out, static_cast<int>(count));
     });
+  }
+
+  FloatVector Ahead(size_t count) {
+    CheckCount(count, vivavoce::Concealer::kMaxAhead);
+    return NewArray<FloatVector>(count, [&](float* out) {
+      const vivavoce::FlushDenormals modes;
+      concealer_.Ahead(out, static_cast<int>(count));
+    });
+  }
+
+  FloatVector Played(size_t count) const {
+    CheckCount(count, static_cast<size_t>(concealer_.history()));
+    return NewArray<FloatVector>(count, [&](float* out) { concealer_.Played(out, static_cast<int>(count)); });
   }
 
   void Reset() { concealer_.Reset(); }
@@ -120,10 +133,10 @@ class Concealer {
   }
 
  private:
-  static void CheckCount(size_t count) {
-    constexpr size_t kMost = size_t{1} << 24;
-    if (count > kMost) {
-      throw nb::value_error(("at most 2^24 samples at a time, got " + std::to_string(count)).c_str());
+  static void CheckCount(size_t count, size_t most = size_t{1} << 24) {
+    if (count > most) {
+      const std::string text = "at most " + std::to_string(most) + " samples at a time, got " + std::to_string(count);
+      throw nb::value_error(text.c_str());
     }
   }
 
@@ -204,15 +217,16 @@ Raises:
     ValueError: A model is of another system, or the rate is another.)")
       .def(nb::init<const Model&, const Model&, int>(), "predictor"_a, "vocoder"_a, "sample_rate"_a = 16000,
            nb::sig("def __init__(self, predictor: Model, vocoder: Model, sample_rate: int = 16000) -> None"))
-      .def("receive", &Concealer::Receive, "samples"_a.noconvert(),
-           nb::sig("def receive(self, samples: " VV_FLOATS ") -> " VV_FLOATS),
+      .def("receive", &Concealer::Receive, "samples"_a.noconvert(), "joined"_a = false,
+           nb::sig("def receive(self, samples: " VV_FLOATS ", joined: bool = False) -> " VV_FLOATS),
            R"(Take samples that arrived, without the GIL.
 
 Args:
     samples: Shape (samples,), float32 in [-1, 1). What is beyond +-4 is limited, NaN and infinity count as 0.
+    joined: They go on from what was made, if there was a gap before them.
 
 Returns:
-    What is to be played for them: the first 5 ms after a gap go over from what was made.
+    What is to be played for them: after a gap that they are not joined to, the first 5 ms go over from what was made.
 
 Raises:
     TypeError: `samples` is not float32.
@@ -225,6 +239,22 @@ Args:
 
 Returns:
     Shape (count,), float32 in [-1, 1].)")
+      .def("ahead", &Concealer::Ahead, "count"_a, nb::sig("def ahead(self, count: int) -> " VV_FLOATS),
+           R"(What `conceal` would make next in the gap that it began, without going on and without the GIL.
+
+Args:
+    count: Up to 480.
+
+Returns:
+    Shape (count,), float32; between gaps silence.)")
+      .def("played", &Concealer::Played, "count"_a, nb::sig("def played(self, count: int) -> " VV_FLOATS),
+           R"(The last samples that were played.
+
+Args:
+    count: Up to 260 ms of them.
+
+Returns:
+    Shape (count,), float32, oldest first.)")
       .def("reset", &Concealer::Reset, "Back to the beginning, after silence.")
       .def("copy", &Concealer::Copy, "A stream that goes on as this one would.");
 }

@@ -76,10 +76,10 @@ bool Concealer::CopyState(const Concealer& other) {
   return true;
 }
 
-void Concealer::Receive(const float* in, int count, float* out) {
+void Concealer::Receive(const float* in, int count, bool joined, float* out) {
   State& s = *state_;
   for (int i = 0; i < count; ++i) out[i] = Sane(Splat<F32x4>(in[i]))[0];
-  if (s.in_gap) {
+  if (s.in_gap && !joined) {
     const int fade = std::min(count, hop_ / 2);
     float made[kMaxHop / 2];
     Continue(made, fade);
@@ -95,16 +95,35 @@ void Concealer::Conceal(float* out, int count) {
   Remember(out, count, true);
 }
 
+void Concealer::Ahead(float* out, int count) {
+  State& s = *state_;
+  if (!s.in_gap) {
+    std::fill_n(out, count, 0.f);
+    return;
+  }
+  while (s.left < count) MakeFrame();
+  std::copy_n(s.frames, count, out);
+}
+
+void Concealer::Played(float* out, int count) const { std::copy_n(state_->history + history() - count, count, out); }
+
 /// The next samples of a gap.
 void Concealer::Continue(float* out, int count) {
   State& s = *state_;
   while (count > 0) {
     if (s.left == 0) MakeFrame();
     const int now = std::min(count, s.left);
-    out = std::copy_n(s.frame + hop_ - s.left, now, out);
-    s.left -= now;
+    out = std::copy_n(s.frames, now, out);
+    Skip(now);
     count -= now;
   }
+}
+
+/// Forgets the oldest samples that were made.
+void Concealer::Skip(int count) {
+  State& s = *state_;
+  s.left -= count;
+  std::memmove(s.frames, s.frames + count, static_cast<size_t>(s.left) * sizeof(float));
 }
 
 void Concealer::Remember(const float* samples, int count, bool made) {
@@ -136,7 +155,7 @@ void Concealer::Begin() {
   up_.Process(scratch.speech + NeuralPlc::kHistory - kTail, kTail, scratch.low);
   HearHighBand(scratch.low, kTailHops * hop_);
   MakeFrame();
-  s.left = hop_ - delay();  // the rest of the frame lies before the gap
+  Skip(delay());  // that part of the frame lies before the gap
 }
 
 /// Remembers what is missing in `low`, the past as it came back from 16 kHz.
@@ -149,20 +168,21 @@ void Concealer::HearHighBand(const float* low, int count) {
 
 void Concealer::MakeFrame() {
   State& s = *state_;
-  s.left = hop_;
+  float* const frame = s.frames + s.left;
+  s.left += hop_;
   if (sample_rate_ == kSpeechRate) {
-    plc_.MakeFrame(s.frame);
+    plc_.MakeFrame(frame);
     return;
   }
   float speech[kSpeechHop];
   plc_.MakeFrame(speech);
-  up_.Process(speech, kSpeechHop, s.frame);
-  if (sample_rate_ > kSpeechRate) AddHighBand();
+  up_.Process(speech, kSpeechHop, frame);
+  if (sample_rate_ > kSpeechRate) AddHighBand(frame);
 }
 
 /// Noise with the spectrum of the high band before the gap: pieces of it from anywhere, of either sign, in windows whose
 /// powers sum to one, fading as the speech does.
-void Concealer::AddHighBand() {
+void Concealer::AddHighBand(float* frame) {
   State& s = *state_;
   const float gain = Exp(Splat<F32x4>(kNepersPerDb * kDbPerC0 * GapAttenuation(plc_.frames())))[0];
   const int half = hop_ / 2;
@@ -170,7 +190,7 @@ void Concealer::AddHighBand() {
     const uint32_t random = Random(&s.random);
     const float sign = (random & 1) != 0 ? gain : -gain;
     const float* const piece = s.high + static_cast<int>((random >> 1) % static_cast<uint32_t>(hop_ + 1));
-    float* const out = s.frame + part * half;
+    float* const out = frame + part * half;
     for (int i = 0; i < half; ++i) {
       out[i] += s.grain[i] + sign * rise_[i] * piece[i];
       s.grain[i] = sign * rise_[half - 1 - i] * piece[half + i];

@@ -24,12 +24,23 @@ class Concealer {
 
   bool ok() const { return plc_.ok() && down_.delay_ticks() >= 0 && up_.delay_ticks() >= 0 && state_ && scratch_; }
 
-  /// Takes samples that arrived, and writes what is to be played for them: the first 5 ms after a gap go over from what
-  /// was made. `out` may be `in`. What is beyond +-4 is limited; what is not finite counts as 0.
-  void Receive(const float* in, int count, float* out);
+  /// Takes samples that arrived, and writes what is to be played for them: unless they are `joined` to the gap before
+  /// them, their first 5 ms go over from what was made. `out` may be `in`. What is beyond +-4 is limited; what is not
+  /// finite counts as 0.
+  void Receive(const float* in, int count, bool joined, float* out);
 
   /// Makes samples where none arrived.
   void Conceal(float* out, int count);
+
+  static constexpr int kMaxAhead = 480;  // 10 ms at 48 kHz
+
+  /// What Conceal would make next in the gap that it began, without going on: up to kMaxAhead samples. Between gaps,
+  /// silence.
+  void Ahead(float* out, int count);
+
+  /// The last `count` samples that were played, oldest first; up to a quarter of a second.
+  void Played(float* out, int count) const;
+  int history() const { return NeuralPlc::kHops * hop_; }
 
   /// Silence before the next sample, which is the first.
   void Reset();
@@ -49,8 +60,8 @@ class Concealer {
     float history[kMaxHistory];  // what was played, the newest last
     uint8_t made[kMaxHistory];   // where it did not arrive
     bool in_gap;
-    int left;                    // samples at the end of `frame` that were not yet played
-    float frame[kMaxHop];
+    int left;                    // samples that were made and not yet played
+    float frames[kMaxAhead + kMaxHop];  // they
     float high[kHighHops * kMaxHop];  // what was above 8 kHz before the gap
     float grain[kMaxHop];             // of the noise, the second half overlaps with the next
     uint32_t random;
@@ -63,13 +74,13 @@ class Concealer {
     float low[kTailHops * kMaxHop];
   };
 
-  int history() const { return NeuralPlc::kHops * hop_; }
   int delay() const { return 2 * down_.delay_ticks() * sample_rate_ / ticks_per_second_; }
   void Begin();
   void HearHighBand(const float* low, int count);
   void MakeFrame();
-  void AddHighBand();
+  void AddHighBand(float* frame);
   void Continue(float* out, int count);
+  void Skip(int count);
   void Remember(const float* samples, int count, bool made);
 
   int sample_rate_;

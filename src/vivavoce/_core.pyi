@@ -545,15 +545,16 @@ class Concealer:
 
     def __init__(self, predictor: Model, vocoder: Model, sample_rate: int = 16000) -> None: ...
 
-    def receive(self, samples: numpy.typing.NDArray[numpy.float32]) -> numpy.typing.NDArray[numpy.float32]:
+    def receive(self, samples: numpy.typing.NDArray[numpy.float32], joined: bool = False) -> numpy.typing.NDArray[numpy.float32]:
         """
         Take samples that arrived, without the GIL.
 
         Args:
             samples: Shape (samples,), float32 in [-1, 1). What is beyond +-4 is limited, NaN and infinity count as 0.
+            joined: They go on from what was made, if there was a gap before them.
 
         Returns:
-            What is to be played for them: the first 5 ms after a gap go over from what was made.
+            What is to be played for them: after a gap that they are not joined to, the first 5 ms go over from what was made.
 
         Raises:
             TypeError: `samples` is not float32.
@@ -569,6 +570,28 @@ class Concealer:
 
         Returns:
             Shape (count,), float32 in [-1, 1].
+        """
+
+    def ahead(self, count: int) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        What `conceal` would make next in the gap that it began, without going on and without the GIL.
+
+        Args:
+            count: Up to 480.
+
+        Returns:
+            Shape (count,), float32; between gaps silence.
+        """
+
+    def played(self, count: int) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        The last samples that were played.
+
+        Args:
+            count: Up to 260 ms of them.
+
+        Returns:
+            Shape (count,), float32, oldest first.
         """
 
     def reset(self) -> None:

@@ -244,6 +244,7 @@ def test_frames_that_are_not_speech_are_refused(bundled, frame, error, message):
         ({"bitrate_bps": float("nan")}, "bitrate_bps must be in"),
         ({"complexity": 11}, "complexity must be in"),
         ({"expected_loss_pct": 101}, "expected_loss_pct must be in"),
+        ({"signal": "noise"}, "signal must be one of .*, got 'noise'"),
         ({"bandwidth": "ultrawide"}, "bandwidth must be one of .*, got 'ultrawide'"),
         ({"application": "music"}, "application must be one of"),
         ({"vbr": "sometimes"}, "vbr must be one of"),
@@ -402,3 +403,31 @@ def test_states_end_with_their_objects(bundled):
         assert tracemalloc.get_traced_memory()[0] - before < len(OpusDecoder(library=bundled).snapshot())
     finally:
         tracemalloc.stop()
+
+
+def test_a_signal_that_is_said_to_be_voice_stays_in_speech_modes_up_to_higher_rates(library, speech_16k):
+    modes = {}
+    for signal in (None, "voice", "music"):
+        encoder = OpusEncoder(
+            16000, bitrate_bps=40_000, application="audio", complexity=5, signal=signal, library=library
+        )
+        assert encoder.signal == signal
+        modes[signal] = {OpusPacket.parse(packet).mode for packet in encode(speech_16k[:32000], encoder)}
+    assert modes == {None: {"celt"}, "voice": {"silk"}, "music": {"celt"}}
+
+
+def test_a_decoder_remembers_the_last_packet_with_its_state(library, speech_16k):
+    decoder = OpusDecoder(16000, library=library)
+    assert decoder.last_toc is None
+    empty = decoder.snapshot()
+    (packet,) = encode(speech_16k[:320], OpusEncoder(16000, library=library))
+    decoder.decode(packet)
+    decoder.conceal(320)
+    assert decoder.last_toc == packet[0]
+    full = decoder.snapshot()
+    decoder.restore(empty)
+    assert decoder.last_toc is None
+    decoder.restore(full)
+    assert decoder.last_toc == packet[0]
+    decoder.reset()
+    assert decoder.last_toc is None

@@ -73,6 +73,35 @@ def test_the_first_5_ms_after_a_gap_go_over_and_the_rest_is_untouched(models):
     assert (concealer.receive(slot) == slot).all()
 
 
+def test_what_is_joined_to_a_gap_is_untouched(models):
+    concealer = Concealer(*models)
+    concealer.receive(SPEECH[:16_000])
+    concealer.conceal(SLOT)
+    assert (concealer.receive(SPEECH[16_320:16_640], joined=True) == SPEECH[16_320:16_640]).all()
+
+
+@pytest.mark.parametrize("sample_rate", [8_000, 16_000, 48_000])
+def test_what_lies_ahead_is_what_is_made_next(models, sample_rate):
+    concealer = Concealer(*models, sample_rate)
+    signal = voice(np.random.default_rng(6), 0.5, sample_rate)
+    concealer.receive(signal)
+    assert not concealer.ahead(100).any()
+    other = concealer.copy()
+    whole = concealer.conceal(2_400)
+    pieces = []
+    for count in (100, 300, 2_000):
+        pieces.append(other.conceal(count))
+        ahead = other.ahead(80)
+        assert (other.ahead(480)[:80] == ahead).all()
+        assert (other.copy().conceal(80) == ahead).all()
+    assert (np.concatenate(pieces) == whole).all()
+    assert (other.played(2_000) == whole[-2_000:]).all()
+    with pytest.raises(ValueError, match="at most 480"):
+        other.ahead(481)
+    with pytest.raises(ValueError, match=f"at most {26 * sample_rate // 100}"):
+        other.played(sample_rate)
+
+
 @pytest.mark.parametrize("sizes", [[160] * 8, [40] * 32, [1, 39, 120, 1_000, 120], [1_280]], ids=str)
 def test_any_pieces_make_the_same_gap(models, sizes):
     concealer = Concealer(*models)
@@ -152,7 +181,7 @@ def test_bad_arguments_are_named(models):
         Concealer(vocoder, vocoder)
     with pytest.raises(TypeError, match="float32"):
         Concealer(*models).receive(np.zeros(10))
-    with pytest.raises(ValueError, match="2\\^24"):
+    with pytest.raises(ValueError, match="at most 16777216"):
         Concealer(*models).conceal(2**24 + 1)
 
 

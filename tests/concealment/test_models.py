@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from vivavoce.codec.opus import OpusDecoder, OpusEncoder
 from vivavoce.concealment.concealer import create_concealer
 from vivavoce.concealment.image import predictor_image
 from vivavoce.concealment.neural import PREDICTOR, VOCODER, NeuralConcealment
@@ -41,15 +42,15 @@ def log_spectra(samples):
 
 def distance(concealer, speech):
     """Mean log-spectral distance from the speech where every fifth slot was lost, over these slots."""
-    distances = []
+    encoder, decoder, distances = OpusEncoder(16_000), OpusDecoder(16_000), []
     for index, slot in enumerate(speech[: len(speech) // SLOT * SLOT].reshape(-1, SLOT)):
         if index % 5 != 4:
-            concealer.receive(slot)
+            concealer.receive(decoder.decode(encoder.encode(slot)))
         elif (slot**2).mean() > 1e-4:
-            made = concealer.conceal(np.zeros(SLOT, np.float32))
+            made = concealer.conceal(decoder, SLOT)
             distances.append(np.abs(log_spectra(made) - log_spectra(slot)).mean())
         else:
-            concealer.conceal(np.zeros(SLOT, np.float32))
+            concealer.conceal(decoder, SLOT)
     return np.mean(distances)
 
 

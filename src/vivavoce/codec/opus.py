@@ -26,6 +26,7 @@ from vivavoce.errors import CodecError, PacketError
 
 Bandwidth = Literal["narrowband", "mediumband", "wideband", "superwideband", "fullband"]
 Application = Literal["voip", "audio", "lowdelay"]
+Signal = Literal["voice", "music"]
 Vbr = bool | Literal["constrained"]
 
 SAMPLE_RATES = (8000, 12000, 16000, 24000, 48000)
@@ -42,16 +43,18 @@ BANDWIDTHS: dict[Bandwidth, int] = {
     "fullband": 1105,
 }
 APPLICATIONS: dict[Application, int] = {"voip": 2048, "audio": 2049, "lowdelay": 2051}
+SIGNALS: dict[Signal, int] = {"voice": 3001, "music": 3002}
 
 # requests of opus_defines.h
 _AUTO = -1000
 _SET_BITRATE, _SET_VBR, _SET_BANDWIDTH, _SET_COMPLEXITY = 4002, 4006, 4008, 4010
-_SET_INBAND_FEC, _SET_PACKET_LOSS, _SET_DTX, _SET_VBR_CONSTRAINT = 4012, 4014, 4016, 4020
+_SET_INBAND_FEC, _SET_PACKET_LOSS, _SET_DTX, _SET_VBR_CONSTRAINT, _SET_SIGNAL = 4012, 4014, 4016, 4020, 4024
 _GET_LOOKAHEAD, _GET_IN_DTX = 4027, 4049
 
 # A state holds addresses of libopus's tables, so it means nothing to another process.
 _PROCESS = os.urandom(8)
 _SNAPSHOT = struct.Struct("=8sQII")  # process, library, sample rate, channels
+_TOC = struct.Struct("=h")  # of the last packet, -1 before the first
 
 
 class OpusEncoder:
@@ -71,6 +74,7 @@ class OpusEncoder:
         expected_loss_pct: 0 to 100; rounded to whole per cent.
         dtx: Send (almost) nothing while nobody speaks.
         application: "voip" favours intelligibility, "audio" fidelity, "lowdelay" does without the speech modes.
+        signal: What is encoded, where libopus need not find out: it moves the rate at which speech modes end.
         library: The libopus to use; by default the one that `find_libopus` finds.
 
     Raises:
@@ -92,6 +96,7 @@ class OpusEncoder:
         expected_loss_pct: float = 0,
         dtx: bool = False,
         application: Application = "voip",
+        signal: Signal | None = None,
         library: Libopus | None = None,
     ) -> None:
         _check_stream(sample_rate, channels)
@@ -108,6 +113,7 @@ class OpusEncoder:
         self.inband_fec = inband_fec
         self.expected_loss_pct = expected_loss_pct
         self.dtx = dtx
+        self.signal = signal
         self._pcm = np.zeros((self.frame_samples, channels), dtype=np.float32)  # interleaved, as libopus reads it
         self._pcm_address = self._pcm.ctypes.data
         self._packet = ctypes.create_string_buffer(MAX_PACKET_BYTES)
@@ -211,6 +217,17 @@ class OpusEncoder:
         self._state.set(_SET_DTX, int(bool(value)), "dtx")
         self._dtx = bool(value)
 
+    @property
+    def signal(self) -> Signal | None:
+        """What is said to be encoded, or None."""
+        return self._signal
+
+    @signal.setter
+    def signal(self, value: Signal | None) -> None:
+        _check_choice("signal", value, (None, *SIGNALS))
+        self._state.set(_SET_SIGNAL, _AUTO if value is None else SIGNALS[value], "signal")
+        self._signal: Signal | None = value
+
     def encode(self, frame: ArrayLike) -> bytes:
         """Encode one frame.
 
@@ -286,11 +303,17 @@ class OpusDecoder:
         self._pcm = np.zeros((self._most, channels), dtype=np.float32)
         self._pcm_address = self._pcm.ctypes.data
         self._header = _SNAPSHOT.pack(_PROCESS, self.library.api._handle, sample_rate, channels)
+        self._last_toc = -1
 
     @property
     def library(self) -> Libopus:
         """The libopus that decodes."""
         return self._state.library
+
+    @property
+    def last_toc(self) -> int | None:
+        """First byte of the last packet that was decoded (RFC 6716 section 3.1); None before there was one."""
+        return None if self._last_toc < 0 else self._last_toc
 
     def decode(self, packet: bytes) -> np.ndarray:
         """Decode one packet.
@@ -301,7 +324,9 @@ class OpusDecoder:
         Raises:
             PacketError: The packet is corrupt. The state is as usable as before.
         """
-        return self._decode(_packet_bytes(packet), self._most, lbrr=False)
+        output = self._decode(_packet_bytes(packet), self._most, lbrr=False)
+        self._last_toc = packet[0]
+        return output
 
     def decode_lbrr(self, packet: bytes, samples: int) -> np.ndarray:
         """Decode the copy that a packet carries of the frame before it, which was lost.
@@ -345,7 +370,7 @@ class OpusDecoder:
 
     def snapshot(self) -> bytes:
         """The whole state; `restore` returns to it as often as wanted. It has no meaning outside this process."""
-        return self._header + self._state.memory.raw
+        return self._header + self._state.memory.raw + _TOC.pack(self._last_toc)
 
     def restore(self, snapshot: bytes) -> None:
         """Go back to a snapshot, exactly.
@@ -356,14 +381,16 @@ class OpusDecoder:
         Raises:
             ValueError: The snapshot is from another kind of decoder or another process.
         """
-        size = len(self._state.memory)
-        if len(snapshot) != len(self._header) + size or not snapshot.startswith(self._header):
+        start, size = len(self._header), len(self._state.memory)
+        if len(snapshot) != start + size + _TOC.size or not snapshot.startswith(self._header):
             raise ValueError("the snapshot is not of a decoder with this library, sample rate and channels")
-        ctypes.memmove(self._state.memory, snapshot[len(self._header) :], size)
+        ctypes.memmove(self._state.memory, snapshot[start:], size)
+        (self._last_toc,) = _TOC.unpack(snapshot[start + size :])
 
     def reset(self) -> None:
         """Forget the stream so far."""
         self._state.reset()
+        self._last_toc = -1
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a decoder's state belongs to this process: use snapshot() and restore()")

@@ -1,14 +1,17 @@
 """What fills a slot for which nothing was received.
 
-The Opus decoder always conceals too, so that its state follows the gap; a `Concealer` decides what is heard instead.
-`Silence` and `Repetition` are the two yardsticks that concealment is measured against.
+The decoder's state has to go through the gap as well, for packets say what changes against what it holds: a `Concealer`
+sees to both. `Silence` and `Repetition` are the two yardsticks that concealment is measured against.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from vivavoce.codec.opus import OpusDecoder
 
 FADE_S = 0.005  # cross-fade at a join: shorter clicks, longer smears an onset
 CYCLE_S = (0.005, 0.020)  # shorter repetitions buzz; 20 ms holds a cycle of the lowest voice
@@ -30,11 +33,12 @@ class Concealer(Protocol):
         """Take a slot that was decoded; return what is played for it (the join after a gap may be smoothed)."""
         ...
 
-    def conceal(self, decoder_output: np.ndarray) -> np.ndarray:
-        """Fill a slot.
+    def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
+        """Fill a slot, and let the decoder go through it.
 
         Args:
-            decoder_output: Shape (samples,), float32: what the decoder's own concealment made of the same slot.
+            decoder: Of the stream, one channel.
+            count: Length of the slot, a multiple of 2.5 ms.
 
         Returns:
             Shape (samples,), float32 in [-1, 1].
@@ -54,8 +58,8 @@ class OpusConcealment:
     def receive(self, samples: np.ndarray) -> np.ndarray:
         return samples
 
-    def conceal(self, decoder_output: np.ndarray) -> np.ndarray:
-        return decoder_output
+    def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
+        return decoder.conceal(count)
 
     def reset(self) -> None:
         pass
@@ -69,8 +73,8 @@ class Silence:
     def receive(self, samples: np.ndarray) -> np.ndarray:
         return samples
 
-    def conceal(self, decoder_output: np.ndarray) -> np.ndarray:
-        return np.zeros_like(decoder_output)
+    def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
+        return np.zeros_like(decoder.conceal(count))
 
     def reset(self) -> None:
         pass
@@ -108,10 +112,11 @@ class Repetition:
         self._past = np.concatenate([self._past, samples])[-len(self._past) :]
         return samples
 
-    def conceal(self, decoder_output: np.ndarray) -> np.ndarray:
+    def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
+        decoder.conceal(count)
         if self._cycle is None:
             self._cycle = self._find_cycle()
-        filled = self._continuation(len(decoder_output))
+        filled = self._continuation(count)
         self._concealed += len(filled)
         return filled
 

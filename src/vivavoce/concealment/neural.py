@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from vivavoce import _core
+from vivavoce.codec.gap_encoder import GapEncoder
+from vivavoce.codec.opus import OpusDecoder
 from vivavoce.errors import ModelError
 from vivavoce.models import find_model, load_model
 
@@ -18,7 +20,11 @@ PREDICTOR, VOCODER = "plc-base-v1", "fargan-base-v1"
 
 
 class NeuralConcealment:
-    """What was lost is made anew. Nothing but a copy is done while nothing is lost.
+    """What was lost is made anew, and the decoder made to believe that it arrived.
+
+    Nothing but a copy is done while nothing is lost. What is heard is what the decoder says to a `GapEncoder`'s packets,
+    so that both ends of a gap join as packets do; where there can be none, the decoder conceals for itself, and the
+    first 5 ms after the gap go over from what was made.
 
     Args:
         sample_rate: Of the samples: 8, 12, 16, 24 or 48 kHz. Above 8 kHz, noise goes on as it was.
@@ -30,7 +36,7 @@ class NeuralConcealment:
         ValueError: There is no such rate.
     """
 
-    smooths_joins = True
+    smooths_joins = False
 
     def __init__(self, sample_rate: int, predictor: str | Path = PREDICTOR, vocoder: str | Path = VOCODER) -> None:
         self._models = load_model(find_model(predictor)), load_model(find_model(vocoder))
@@ -38,6 +44,10 @@ class NeuralConcealment:
             if model.core.system != system:
                 raise ModelError(Path(name), f"must be of the system {system}, got {model.core.system}")
         self._core = _core.Concealer(self._models[0].core, self._models[1].core, sample_rate)
+        self._sample_rate = sample_rate
+        self._encoders: dict[tuple[int, int], GapEncoder | None] = {}  # by TOC and length of a slot
+        self._encoder: GapEncoder | None = None  # of the gap that lasts, as long as the decoder follows it
+        self._in_gap = False
 
     @property
     def model_names(self) -> tuple[str, str]:
@@ -46,13 +56,38 @@ class NeuralConcealment:
         return predictor.core.name, vocoder.core.name
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
-        """See `Concealer`: the first 5 ms after a gap go over from what was made."""
-        return self._core.receive(np.asarray(samples, np.float32))
+        """See `Concealer`."""
+        joined = self._encoder is not None
+        self._in_gap, self._encoder = False, None
+        return self._core.receive(np.asarray(samples, np.float32), joined)
 
-    def conceal(self, decoder_output: np.ndarray) -> np.ndarray:
-        """See `Concealer`; of the decoder's concealment only the length counts."""
-        return self._core.conceal(len(decoder_output))
+    def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
+        """See `Concealer`."""
+        begins = not self._in_gap
+        if begins:
+            self._in_gap, self._encoder = True, self._gap_encoder(decoder, count)
+        encoder = self._encoder
+        if encoder is None or encoder.frame_samples != count:
+            self._encoder = None
+            decoder.conceal(count)
+            return self._core.conceal(count)
+        delay = encoder.delay_samples
+        before = self._core.played(encoder.past_samples) if begins else None
+        samples = np.concatenate([self._core.conceal(count), self._core.ahead(delay)])
+        if before is not None:
+            encoder.begin(np.concatenate([before, samples[:delay]]))
+        return decoder.decode(encoder.encode(samples[delay:]))
 
     def reset(self) -> None:
         """Forget the stream."""
         self._core.reset()
+        self._in_gap, self._encoder = False, None
+
+    def _gap_encoder(self, decoder: OpusDecoder, count: int) -> GapEncoder | None:
+        toc = decoder.last_toc
+        if toc is None:
+            return None
+        key = (toc & ~0b11, count)  # whatever the framing
+        if key not in self._encoders:
+            self._encoders[key] = GapEncoder.create(toc, self._sample_rate, count, decoder.library)
+        return self._encoders[key]

@@ -263,8 +263,10 @@ class Player:
             gap = _Gap(self.position, self._last_sequence, self._decoder.snapshot())
             with self._lock:
                 self._gap = gap
-        proposal = self._decoder.conceal(self._samples(choice.ticks))
-        return (proposal if choice.source == "dtx" else self._concealer.conceal(proposal)), choice
+        count = self._samples(choice.ticks)
+        if choice.source == "dtx":
+            return self._decoder.conceal(count), choice
+        return self._concealer.conceal(self._decoder, count), choice
 
     def _decode_payload(self, choice: _Choice, payload: Payload) -> np.ndarray:
         count = self._samples(choice.ticks)
