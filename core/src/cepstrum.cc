@@ -17,7 +17,6 @@ constexpr int kCentres[kBarkBands] = {0,  4,  8,  12, 16, 20, 24,  28,  32,
 constexpr float kMinEnergy = 1e-2f;
 constexpr float kMinLog = -2.f;              // of kMinEnergy
 constexpr float kRange = 8.f, kSlope = 2.5f;  // below the loudest band, and below the one before, in units of 10 dB
-constexpr float kMeanC0 = 4.f;
 constexpr float kLog10OfE = 0.434294482f;
 constexpr float kPerLn2 = 1.44269504f;
 constexpr float kVoicingSlope = 5.f;

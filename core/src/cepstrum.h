@@ -17,6 +17,7 @@ inline constexpr int kSpeechBins = kSpeechWindow / 2 + 1;
 inline constexpr int kBarkBands = 18;
 inline constexpr int kSpeechFeatures = kBarkBands + 2;
 inline constexpr float kPreemphasis = 0.85f;
+inline constexpr float kMeanC0 = 4.f;  // that is left out of the first coefficient
 
 inline constexpr float kFullScale = 32768.f;  // energies are those of 16-bit samples
 

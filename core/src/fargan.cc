@@ -6,6 +6,7 @@
 
 #include "elementary.h"
 #include "simd.h"
+#include "state_layout.h"
 
 namespace vivavoce {
 namespace {
@@ -17,16 +18,6 @@ constexpr float kMinLevel = 1e-5f;
 constexpr float kGlide = 1.25f;  // periods further apart are two pitches
 constexpr float kMaxCepstrum = 100.f;
 constexpr float kLn2 = 0.693147181f;
-
-constexpr uint32_t kMaxWidth = 1024;
-bool IsWidth(uint32_t width) { return width > 0 && width <= kMaxWidth && width % kStripRows == 0; }
-
-int WholeVectors(int count) { return (count + 15) / 16 * 16; }
-
-template <class T>
-T* At(void* state, size_t offset) {
-  return reinterpret_cast<T*>(static_cast<char*>(state) + offset);
-}
 
 float Limited(float x, float low, float high) { return std::min(std::max(low, x), high); }  // NaN becomes `low`
 
@@ -94,31 +85,27 @@ bool FarganNetwork::Bind(const ModelImage& image) {
 }
 
 void FarganNetwork::Arrange() {
-  size_t end = (sizeof(Memory) + 63) / 64 * 64;
-  const auto place = [&end](int count, size_t bytes) {
-    const size_t begin = end;
-    end += (static_cast<size_t>(WholeVectors(count)) * bytes + 63) / 64 * 64;
-    return begin;
-  };
+  StateLayout all;
+  all.Place(1, sizeof(Memory));
   constexpr int kAround = 2 * kSubframe + 16;  // Quantise writes whole vectors
-  layout_.dense_history = place(kTaps * dense_, 1);
-  layout_.input = place(2 * input_columns() + 16, 1);
+  layout_.dense_history = all.Place(kTaps * dense_, 1);
+  layout_.input = all.Place(2 * input_columns() + 16, 1);
   int widest = std::max({dense_, convolution_, kSubframes * condition_, input_, skip_, 2 * kSubframe});
   int before = input_, joined = input_ + kAround;
   for (int i = 0; i < kGrus; ++i) {
-    layout_.states[i] = place(grus_[i], sizeof(float));
-    layout_.quantised[i] = place(grus_[i], 1);
-    layout_.gru_inputs[i] = place(before + kAround, 1);
+    layout_.states[i] = all.Place(grus_[i], sizeof(float));
+    layout_.quantised[i] = all.Place(grus_[i], 1);
+    layout_.gru_inputs[i] = all.Place(before + kAround, 1);
     before = grus_[i];
     joined += grus_[i];
     widest = std::max(widest, 3 * grus_[i]);
   }
-  layout_.joined = place(joined, 1);
-  layout_.hidden = place(widest, 1);
-  layout_.conditions = place(kSubframes * condition_, sizeof(float));
-  layout_.sums = place(2 * widest, sizeof(int32_t));
-  layout_.outputs = place(widest, sizeof(float));
-  layout_.bytes = end;
+  layout_.joined = all.Place(joined, 1);
+  layout_.hidden = all.Place(widest, 1);
+  layout_.conditions = all.Place(kSubframes * condition_, sizeof(float));
+  layout_.sums = all.Place(2 * widest, sizeof(int32_t));
+  layout_.outputs = all.Place(widest, sizeof(float));
+  layout_.bytes = all.bytes();
 }
 
 void FarganNetwork::Begin(void* state, const float* before) const {

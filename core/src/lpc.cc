@@ -10,7 +10,6 @@ namespace vivavoce {
 namespace {
 
 constexpr float kLn10 = 2.30258509f;
-constexpr float kMeanC0 = 4.f;
 constexpr float kMaxCoefficient = 100.f;
 constexpr float kMaxLog = 12.f;  // of a band's energy, to base 10: 30 dB above full scale
 constexpr float kPerBin[kBarkBands] = {.8f, 1.f, 1.f,  1.f,  1.f,   1.f,  1.f,  1.f, .667f,
@@ -74,7 +73,8 @@ float CepstralLpc::Predict(const float* cepstrum, float* prediction) const {
   fft_.Inverse(spectrum, correlation);
   correlation[0] += kNoise * correlation[0] + kRounding;
   for (int i = 1; i <= kLpcOrder; ++i) correlation[i] *= 1.f - kLagWindow * static_cast<float>(i * i);
-  return std::sqrt(Levinson(correlation, prediction) / kCorrelationOfPower);
+  const float error = std::max(Levinson(correlation, prediction), 0.f);  // rounding may take it below
+  return std::sqrt(error / kCorrelationOfPower);
 }
 
 }  // namespace vivavoce

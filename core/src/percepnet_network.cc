@@ -4,21 +4,13 @@
 #include <cstring>
 
 #include "elementary.h"
+#include "state_layout.h"
 
 namespace vivavoce {
 namespace {
 
 constexpr int kTaps1 = 5;
 constexpr int kTaps2 = 3;
-
-// Widths are whole strips, so that gates and joined vectors begin where vectors do.
-constexpr uint32_t kMaxWidth = 1024;
-bool IsWidth(uint32_t width) { return width > 0 && width <= kMaxWidth && width % kStripRows == 0; }
-
-template <class T>
-T* At(void* state, size_t offset) {
-  return reinterpret_cast<T*>(static_cast<char*>(state) + offset);
-}
 
 /// Forgets the oldest of `taps` frames; the last is then to be written.
 int8_t* Advance(int8_t* history, int taps, int width) {
@@ -64,23 +56,18 @@ bool PercepNetNetwork::Bind(const ModelImage& image) {
 
 void PercepNetNetwork::Arrange() {
   const auto [dense, conv, gru, strengths] = sizes_;
-  size_t end = 0;
-  const auto place = [&end](int count, size_t bytes) {
-    const size_t begin = end;
-    end += (static_cast<size_t>(count) * bytes + 63) / 64 * 64;
-    return begin;
-  };
-  for (size_t& state : layout_.states) state = place(gru, sizeof(float));
-  layout_.strengths_state = place(strengths, sizeof(float));
-  layout_.dense_history = place(kTaps1 * dense, 1);
-  layout_.conv_history = place(kTaps2 * conv, 1);
-  layout_.joined = place(conv + kGrus * gru, 1);
-  layout_.strengths_input = place(gru + conv, 1);
-  layout_.strengths_joined = place(strengths, 1);
+  StateLayout all;
+  for (size_t& state : layout_.states) state = all.Place(gru, sizeof(float));
+  layout_.strengths_state = all.Place(strengths, sizeof(float));
+  layout_.dense_history = all.Place(kTaps1 * dense, 1);
+  layout_.conv_history = all.Place(kTaps2 * conv, 1);
+  layout_.joined = all.Place(conv + kGrus * gru, 1);
+  layout_.strengths_input = all.Place(gru + conv, 1);
+  layout_.strengths_joined = all.Place(strengths, 1);
   const int head_rows = std::max(gains_.weights.rows, strengths_.weights.rows);
-  layout_.sums = place(std::max({conv, 6 * gru, 6 * strengths, head_rows}), sizeof(int32_t));
-  layout_.outputs = place(std::max({dense, conv, 3 * gru, 3 * strengths, head_rows}), sizeof(float));
-  layout_.bytes = end;
+  layout_.sums = all.Place(std::max({conv, 6 * gru, 6 * strengths, head_rows}), sizeof(int32_t));
+  layout_.outputs = all.Place(std::max({dense, conv, 3 * gru, 3 * strengths, head_rows}), sizeof(float));
+  layout_.bytes = all.bytes();
 }
 
 void PercepNetNetwork::Step(Int8Path path, void* state, const float* features, float* gains, float* strengths,

@@ -3,19 +3,9 @@
 #include <algorithm>
 
 #include "elementary.h"
+#include "state_layout.h"
 
 namespace vivavoce {
-namespace {
-
-constexpr uint32_t kMaxWidth = 1024;
-bool IsWidth(uint32_t width) { return width > 0 && width <= kMaxWidth && width % kStripRows == 0; }
-
-template <class T>
-T* At(void* state, size_t offset) {
-  return reinterpret_cast<T*>(static_cast<char*>(state) + offset);
-}
-
-}  // namespace
 
 bool PredictorNetwork::Bind(const ModelImage& image) {
   enum Tensor : uint32_t { kDense, kFirstGru, kOutput = kFirstGru + 2 * kGrus, kCount };
@@ -39,20 +29,15 @@ bool PredictorNetwork::Bind(const ModelImage& image) {
       return false;
     }
   }
-  size_t end = 0;
-  const auto place = [&end](int count, size_t bytes) {
-    const size_t begin = end;
-    end += (static_cast<size_t>(count) * bytes + 63) / 64 * 64;
-    return begin;
-  };
+  StateLayout all;
   for (int i = 0; i < kGrus; ++i) {
-    layout_.states[i] = place(gru_, sizeof(float));
-    layout_.quantised[i] = place(gru_, 1);
+    layout_.states[i] = all.Place(gru_, sizeof(float));
+    layout_.quantised[i] = all.Place(gru_, 1);
   }
-  layout_.dense = place(dense_, 1);
-  layout_.sums = place(6 * gru_, sizeof(int32_t));
-  layout_.outputs = place(std::max(3 * gru_, dense_), sizeof(float));
-  layout_.bytes = end;
+  layout_.dense = all.Place(dense_, 1);
+  layout_.sums = all.Place(6 * gru_, sizeof(int32_t));
+  layout_.outputs = all.Place(std::max(3 * gru_, dense_), sizeof(float));
+  layout_.bytes = all.bytes();
   return true;
 }
 
