@@ -10,9 +10,9 @@ import torch
 from vivavoce._core import FarganNetwork, Model, PredictorNetwork, int8_paths
 from vivavoce.concealment.features import INPUTS, LOST, RECEIVED, TOLD, predictor_inputs
 from vivavoce.concealment.image import predictor_image
-from vivavoce.concealment.loss import prediction_loss
-from vivavoce.concealment.model import SIZES, FeaturePredictor
-from vivavoce.concealment.train import MAX_LOST, draw_gaps, read_traces
+from vivavoce.concealment.loss import adversarial_loss, prediction_loss
+from vivavoce.concealment.model import SIZES, AdversarialPredictor, FeaturePredictor
+from vivavoce.concealment.train import GAP, HEARD, context_of_loss, cut, gap_weights, read_traces
 from vivavoce.signal.burg import BURG_FEATURES
 from vivavoce.signal.cepstrum import FEATURES, PITCH, VOICING
 
@@ -137,23 +137,76 @@ def test_pitch_counts_where_there_is_voice_and_no_more_than_an_octave():
     assert loss(0.5, 1) == loss(0.5, 2) > loss(0.5, 0.5)
 
 
-def test_gaps_follow_the_trace_and_end_where_nobody_can_guess():
+def test_what_precedes_a_gap_is_what_the_traces_have_there():
     trace = np.zeros(200, bool)
-    trace[50:100] = True
-    random = np.random.default_rng(2)
-    seen = set()
-    for _ in range(200):
-        known = draw_gaps([trace], 300, random)
-        assert known.shape == (300,)
-        seen |= set(known.tolist())
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], known == LOST, [0]])))
-        assert all(end - start <= MAX_LOST for start, end in zip(edges[::2], edges[1::2], strict=True))
-    assert seen == {RECEIVED, LOST, TOLD}
-    assert (draw_gaps([np.zeros(5, bool)], 100, random) == RECEIVED).all()
+    trace[[50, 96, 99, 100]] = True  # runs of one, one and two packets
+    known = context_of_loss([trace], np.random.default_rng(2), 400)
+    assert known.shape == (400, HEARD)
+    packets = known[(known != TOLD).all(axis=1), ::2]
+    assert {tuple(np.flatnonzero(row == LOST)) for row in packets} == {(), (5,)}  # 96 lies three packets before 99
+    told = (known == TOLD).any(axis=1)
+    assert 0.05 < told.mean() < 0.3
+    assert (known[told, -1] == TOLD).all()
+
+
+def test_frames_of_a_gap_count_as_often_as_gaps_get_so_far():
+    trace = np.zeros(100, bool)
+    trace[[10, 20, 30, 31]] = True
+    trace[60:90] = True
+    weights = gap_weights([trace, np.array([True])])
+    assert weights.shape == (GAP,)
+    assert weights == pytest.approx([1, 1, 0.4, 0.4, *[0.2] * 16])
+
+
+def test_gaps_are_cut_out_of_items():
+    traces = [np.array([False, True, True])]
+    burg = np.ones((8, 100, BURG_FEATURES), np.float32)
+    features = np.tile(np.arange(100, dtype=np.float32)[:, None], (8, 1, FEATURES))
+    gaps = cut({"burg": burg, "features": features}, traces, np.random.default_rng(3))
+    assert gaps["inputs"].shape == (8, HEARD + GAP, INPUTS)
+    assert (np.diff(gaps["features"], axis=1) == 1).all()
+    assert (gaps["inputs"][:, HEARD:] == 0).all()
+    assert (gaps["inputs"][:, HEARD - 2 : HEARD, -1] != LOST).all()
+    assert ((gaps["lost"] > 0) == (np.arange(HEARD + GAP) >= HEARD)).all()
+
+
+def test_the_adversary_and_the_predictor_learn_from_their_own_losses_alone():
+    torch.manual_seed(0)
+    model = AdversarialPredictor(FeaturePredictor(SIZES["tiny"]))
+    inputs, features = torch.randn(2, 12, INPUTS), torch.randn(2, 12, FEATURES)
+    lost = (torch.arange(12) >= 6).expand(2, -1)
+
+    def touched(loss):
+        model.zero_grad()
+        loss.backward()
+        moved = {name for name, weight in model.named_parameters() if weight.grad is not None and weight.grad.any()}
+        return {name.split(".")[0] for name in moved}
+
+    judged = model(inputs, features, lost)
+    assert touched(judged.fooled.sum()) == {"predictor"}
+    judged = model(inputs, features, lost)
+    assert touched(judged.made.sum() + judged.true.sum()) == {"discriminator"}
+    assert torch.equal(judged.fooled, judged.made)
+
+
+def test_an_adversary_tells_what_is_always_the_same_from_speech():
+    """Forty steps on random features and a predictor that says one thing."""
+    torch.manual_seed(0)
+    model = AdversarialPredictor(FeaturePredictor(SIZES["tiny"]))
+    optimizer = torch.optim.AdamW(model.discriminator.parameters(), 3e-3)
+    lost = torch.ones(8, 12)
+    for _ in range(40):
+        judged = model(torch.zeros(8, 12, INPUTS), torch.randn(8, 12, FEATURES), lost > 0)
+        loss, terms = adversarial_loss(judged.fooled, judged.made, judged.true, lost)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert float(terms["telling"]) < 0.1
+    assert float(terms["fooling"]) > 0.8
 
 
 @pytest.mark.parametrize(
-    "text", [pytest.param(None, id="none"), pytest.param("0\n2\n", id="no bits"), pytest.param("", id="empty")]
+    "text", [pytest.param(None, id="none"), pytest.param("0\n2\n", id="no bits"), pytest.param("0\n0\n", id="no loss"), pytest.param("", id="empty")]
 )
 def test_traces_that_are_none_are_refused(tmp_path, text):
     (tmp_path / "loss").mkdir()

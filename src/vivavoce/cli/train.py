@@ -132,12 +132,12 @@ def plc(
     size: SmallSize = "base",
     init: Init = None,
     steps: Steps = 20_000,
-    batch: Batch = 64,
-    seconds: Seconds = 2.0,
+    batch: Batch = 384,
+    seconds: Seconds = 3.0,
     learning_rate: LearningRate = 1e-3,
     warmup: Warmup = 100,
     decay: Decay = 0.5,
-    echo: Echo = 4,
+    echo: Annotated[int, typer.Option(min=1, help="Gaps that are cut out of an item.")] = 8,
     workers: Workers = 1,
     threads: Threads = None,
     seed: Seed = 1,
@@ -158,7 +158,7 @@ def plc(
         workers=workers,
         seed=seed,
     )
-    loop = LoopConfig(steps, learning_rate, warmup, decay, average=0.998, log_steps=50)
+    loop = LoopConfig(steps, learning_rate, warmup, decay, (0.8, 0.98), average=0.995, log_steps=50)
     typer.echo(train_predictor(run, loop, 2 * batch))
 
 

@@ -17,6 +17,7 @@ OVERESTIMATE = 0.5  # on top of the absolute error of a band
 PITCH_WEIGHT, FINE_PITCH_WEIGHT = 1.0, 8.0
 PITCH_RANGE, FINE_PITCH_RANGE = 1.0, 0.4  # octaves beyond which an error is no worse
 VOICING_WEIGHT = 1.0
+ADVERSARIAL_WEIGHT = 1.0
 
 
 def prediction_loss(predicted: Tensor, features: Tensor, lost: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -25,7 +26,7 @@ def prediction_loss(predicted: Tensor, features: Tensor, lost: Tensor) -> tuple[
     Args:
         predicted: Shape (batch, frames, 20).
         features: The true ones.
-        lost: 1 where they count, else 0; shape (batch, frames).
+        lost: How much each frame counts, shape (batch, frames).
 
     Returns:
         The loss, and its terms for the log.
@@ -42,6 +43,26 @@ def prediction_loss(predicted: Tensor, features: Tensor, lost: Tensor) -> tuple[
         "pitch": voiced * pitch,
         "voicing": VOICING_WEIGHT * error[..., VOICING].abs(),
     }
-    count = lost.sum().clamp(min=1)
-    means = {name: (term * lost).sum() / count for name, term in terms.items()}
+    means = {name: _mean(term, lost) for name, term in terms.items()}
     return torch.stack(list(means.values())).sum(), {name: mean.detach() for name, mean in means.items()}
+
+
+def adversarial_loss(fooled: Tensor, made: Tensor, true: Tensor, lost: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Least squares of both sides (X. Mao et al., "Least squares generative adversarial networks", ICCV 2017).
+
+    Args:
+        fooled: Scores of what was made, by a discriminator that does not learn from it; shape (batch, frames).
+        made: The same, by one that does and is to say 0.
+        true: Scores of true features, which are to be 1.
+        lost: How much each frame counts, shape (batch, frames).
+
+    Returns:
+        The loss, and its terms for the log.
+    """
+    fooling = _mean((fooled - 1).square(), lost)
+    telling = _mean(made.square() + (true - 1).square(), lost)
+    return ADVERSARIAL_WEIGHT * fooling + telling, {"fooling": fooling.detach(), "telling": telling.detach()}
+
+
+def _mean(term: Tensor, weight: Tensor) -> Tensor:
+    return (term * weight).sum() / weight.sum().clamp(min=1)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from vivavoce._core import burg_features, speech_features
 from vivavoce.concealment.features import LOST, RECEIVED, TOLD, predictor_inputs
 from vivavoce.concealment.image import predictor_image
-from vivavoce.concealment.loss import prediction_loss
-from vivavoce.concealment.model import SIZES, FeaturePredictor
+from vivavoce.concealment.loss import adversarial_loss, prediction_loss
+from vivavoce.concealment.model import SIZES, AdversarialPredictor, FeaturePredictor
 from vivavoce.signal.cepstrum import HOP, SAMPLE_RATE
 from vivavoce.training.corpus import SPEECH_CORPORA, load_corpus
 from vivavoce.training.distributed import join
@@ -27,8 +27,11 @@ from vivavoce.training.run import Run, card_of, stacked, tensors, train
 from vivavoce.training.speech import SpeechConfig, SpeechMaker
 
 FRAMES_PER_PACKET = 2
-MAX_LOST = 20  # frames; nobody can guess further, and what is played has faded
-TOLD_SHARE = 0.2  # of the gaps: filled by redundancy, up to somewhere
+HEARD = 16  # frames before a gap, which the core starts the predictor with
+GAP = 20  # frames; nobody can guess further, and what is played has faded
+MIN_WEIGHT = 0.12  # of the last frames of a gap: few get so far, but those are heard most
+TOLD_SHARE = 0.15  # of the gaps: the frames before were filled by redundancy, back to somewhere
+CHOICES, ANYWHERE = 2, 0.3  # of that many places in an item the louder is learned from, but for a part
 SYSTEM = "plc"
 
 
@@ -49,52 +52,80 @@ def read_traces(data: Path) -> list[np.ndarray]:
     """The traces of `loss/`, one bool a packet.
 
     Raises:
-        ValueError: There are none, or one holds something else than 0 and 1.
+        ValueError: There are none, one holds something else than 0 and 1, or in one nothing is lost.
     """
     traces = [np.array(path.read_text().split()) for path in sorted(Path(data, "loss").glob("*.txt"))]
-    if not traces or any(not len(trace) or not np.isin(trace, ("0", "1")).all() for trace in traces):
-        raise ValueError(f"{data}/loss must hold traces of 0 and 1, one packet a line")
+    if not traces or any("1" not in trace or not np.isin(trace, ("0", "1")).all() for trace in traces):
+        raise ValueError(f"{data}/loss must hold traces of 0 and 1, one packet a line, with losses")
     return [trace == "1" for trace in traces]
 
 
-def draw_gaps(traces: Sequence[np.ndarray], frames: int, random: np.random.Generator) -> np.ndarray:
-    """What is known of each frame: RECEIVED, LOST or TOLD, shape (frames,), float32.
+def context_of_loss(traces: Sequence[np.ndarray], random: np.random.Generator, count: int) -> np.ndarray:
+    """What is known of the HEARD frames before losses: RECEIVED, LOST or TOLD, shape (count, 16), float32.
 
     Args:
-        traces: One bool a packet.
-        frames: How many.
+        traces: One bool a packet; as often as losses begin in one, it is drawn from.
         random: Decides everything.
+        count: How many.
     """
-    trace = traces[int(random.integers(len(traces)))]
-    packets = -(-frames // FRAMES_PER_PACKET) + 1
-    lost = np.take(trace, int(random.integers(len(trace))) + np.arange(packets), mode="wrap")
-    lost = np.repeat(lost, FRAMES_PER_PACKET)[int(random.integers(FRAMES_PER_PACKET)) :][:frames]
-    known = np.full(frames, RECEIVED, np.float32)
-    run, told = 0, 0
-    for frame in np.flatnonzero(lost):
-        run = run + 1 if frame and known[frame - 1] != RECEIVED else 1
-        if run == 1:
-            told = int(random.integers(1, MAX_LOST)) if random.random() < TOLD_SHARE else 0
-        if run <= told:
-            known[frame] = TOLD
-        elif run - told <= MAX_LOST:
-            known[frame] = LOST
+    befores = []
+    for trace in traces:
+        begins = np.flatnonzero(trace & ~np.roll(trace, 1))
+        before = begins[:, None] - np.arange(HEARD // FRAMES_PER_PACKET, 0, -1)
+        befores.append(np.take(trace, before, mode="wrap"))
+    drawn = np.concatenate(befores)[random.integers(sum(map(len, befores)), size=count)]
+    known = np.where(np.repeat(drawn, FRAMES_PER_PACKET, axis=1), LOST, RECEIVED).astype(np.float32)
+    for row in np.flatnonzero(random.random(count) < TOLD_SHARE):
+        known[row, HEARD - int(random.integers(1, HEARD + 1)) :] = TOLD
     return known
+
+
+def gap_weights(traces: Sequence[np.ndarray]) -> np.ndarray:
+    """How much each frame of a gap counts, shape (20,): how many gaps get so far; no less than MIN_WEIGHT."""
+    lengths = []
+    for trace in traces:
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], trace, [0]]).astype(int)))
+        lengths.append(edges[1::2] - edges[::2])
+    frames = FRAMES_PER_PACKET * np.concatenate(lengths)
+    return np.array([max(float((frames > n).mean()), MIN_WEIGHT) for n in range(GAP)], np.float32)
 
 
 def cut(
     items: dict[str, np.ndarray], traces: Sequence[np.ndarray], random: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Items with gaps: inputs, shape (batch, frames, 57); features; lost, shape (batch, frames)."""
+    """A gap out of each item, after as much as the core analyses before one.
+
+    Returns:
+        Inputs, shape (batch, 36, 57); features, shape (batch, 36, 20); lost, how much each frame counts, shape
+        (batch, 36).
+    """
     features = items["features"]
-    known = np.stack([draw_gaps(traces, features.shape[1], random) for _ in features])
-    inputs = predictor_inputs(items["burg"], features, known).astype(np.float32)
-    return {"inputs": inputs, "features": features, "lost": (known == LOST).astype(np.float32)}
+    batch, length = len(features), HEARD + GAP
+    rows = np.arange(batch)
+    starts = random.integers(0, features.shape[1] - length + 1, (batch, CHOICES))
+    loudest = np.lib.stride_tricks.sliding_window_view(features[..., 0], length, axis=1).max(axis=-1)
+    chosen = starts[rows, loudest[rows[:, None], starts].argmax(axis=1)]
+    chosen = np.where(random.random(batch) < ANYWHERE, starts[:, 0], chosen)
+    known = np.full((batch, length), LOST, np.float32)
+    known[:, :HEARD] = context_of_loss(traces, random, batch)
+    here = chosen[:, None] + np.arange(length)
+    taken = {name: array[rows[:, None], here] for name, array in items.items()}
+    weights = np.concatenate([np.zeros(HEARD, np.float32), gap_weights(traces)])
+    return {
+        "inputs": predictor_inputs(taken["burg"], taken["features"], known).astype(np.float32),
+        "features": taken["features"],
+        "lost": np.tile(weights, (batch, 1)),
+    }
 
 
 def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of a batch of items."""
-    return prediction_loss(model(batch["inputs"]).float(), batch["features"], batch["lost"])
+    """The loss of a batch of gaps."""
+    features, lost = batch["features"], batch["lost"]
+    judged = model(batch["inputs"], features, lost > 0)
+    loss, terms = prediction_loss(judged.predicted.float(), features, lost)
+    scores = (judged.fooled.float(), judged.made.float(), judged.true.float())
+    adversarial, more = adversarial_loss(*scores, lost)
+    return loss + adversarial, {**terms, **more}
 
 
 def train_predictor(run: Run, loop: LoopConfig, validation_items: int) -> Path:
@@ -116,9 +147,10 @@ def train_predictor(run: Run, loop: LoopConfig, validation_items: int) -> Path:
     run.folder.mkdir(parents=True, exist_ok=True)
     traces = read_traces(run.data)
     make = ItemMaker(_speech(run, "train", run.seed + 1000 * processes.rank))
-    model = FeaturePredictor(SIZES[run.size])
+    predictor = FeaturePredictor(SIZES[run.size])
     if run.init:
-        model.load_state_dict(tensors(read_weights(run.init)[0]))
+        predictor.load_state_dict(tensors(read_weights(run.init)[0]))
+    model = AdversarialPredictor(predictor)
     trainer = Trainer(model, loop, run.folder, processes)
     train(
         run,
@@ -133,13 +165,13 @@ def train_predictor(run: Run, loop: LoopConfig, validation_items: int) -> Path:
     return run.folder
 
 
-def export(model: FeaturePredictor, run: Run) -> None:
-    """Write the weights."""
-    weights = {name: weight.float().cpu().numpy() for name, weight in model.state_dict().items()}
+def export(model: AdversarialPredictor, run: Run) -> None:
+    """Write the weights of the predictor."""
+    weights = {name: weight.float().cpu().numpy() for name, weight in model.predictor.state_dict().items()}
     write_weights(run.weights, weights, {"system": SYSTEM, "name": run.name, "sample_rate": str(SAMPLE_RATE)})
 
 
-def finish(run: Run, trainer: Trainer[FeaturePredictor], validation_loss: float) -> None:
+def finish(run: Run, trainer: Trainer[AdversarialPredictor], validation_loss: float) -> None:
     """Write the model, its image and its card."""
     weights, metadata = read_weights(run.weights)
     card = card_of(
@@ -156,7 +188,7 @@ def finish(run: Run, trainer: Trainer[FeaturePredictor], validation_loss: float)
             **asdict(SIZES[run.size]),
         },
         corpora=SPEECH_CORPORA,
-        hours={"hours_of_audio_seen": trainer.step * run.batch * run.seconds / 3600},
+        hours={"hours_of_audio_seen": trainer.step * run.batch * (HEARD + GAP) / 360_000},
     )
     write_model(run.folder, run.name, run.weights, predictor_image(weights, metadata), card)
 
