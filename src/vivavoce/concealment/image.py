@@ -11,7 +11,7 @@ import numpy as np
 
 from vivavoce.concealment.features import INPUTS
 from vivavoce.signal.cepstrum import FEATURES
-from vivavoce.training.image import MAX_WIDTH, PREDICTOR, STRIP_ROWS, checked, float_tensor, image_of, int8_tensor
+from vivavoce.training.image import PREDICTOR, checked, float_tensor, image_of, int8_tensor, width_of
 
 
 def predictor_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
@@ -29,13 +29,7 @@ def predictor_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str
     """
     if metadata.get("system") != "plc":
         raise ValueError(f"metadata must name the system plc, got {metadata.get('system')!r}")
-    dense, gru = (len(arrays.get(name, ())) for name in ("dense.weight", "output.weight"))
-    gru = np.shape(arrays["output.weight"])[1] if gru and np.ndim(arrays["output.weight"]) == 2 else 0
-    for name, width in (("dense.weight", dense), ("output.weight", gru)):
-        if not 0 < width <= MAX_WIDTH or width % STRIP_ROWS:
-            raise ValueError(
-                f"{name} must have a width that is a multiple of {STRIP_ROWS} up to {MAX_WIDTH}, got {width}"
-            )
+    dense, gru = width_of(arrays, "dense.weight"), width_of(arrays, "output.weight", axis=1)
     tensors = [float_tensor(checked(arrays, "dense.weight", dense, INPUTS), checked(arrays, "dense.bias", dense))]
     for name, columns in (("gru1", dense), ("gru2", gru)):
         for side, width in (("ih_l0", columns), ("hh_l0", gru)):

@@ -19,12 +19,12 @@ from vivavoce.concealment.image import predictor_image
 from vivavoce.concealment.loss import adversarial_loss, prediction_loss
 from vivavoce.concealment.model import SIZES, AdversarialPredictor, FeaturePredictor
 from vivavoce.signal.cepstrum import HOP, SAMPLE_RATE
-from vivavoce.training.corpus import SPEECH_CORPORA, load_corpus
+from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
 from vivavoce.training.export import read_weights, write_model, write_weights
 from vivavoce.training.loop import Batch, LoopConfig, Trainer
 from vivavoce.training.run import Run, card_of, stacked, tensors, train
-from vivavoce.training.speech import SpeechConfig, SpeechMaker
+from vivavoce.training.speech import SpeechMaker, speech_of
 
 FRAMES_PER_PACKET = 2
 HEARD = 16  # frames before a gap, which the core starts the predictor with
@@ -146,7 +146,7 @@ def train_predictor(run: Run, loop: LoopConfig, validation_items: int) -> Path:
     torch.manual_seed(run.seed)
     run.folder.mkdir(parents=True, exist_ok=True)
     traces = read_traces(run.data)
-    make = ItemMaker(_speech(run, "train", run.seed + 1000 * processes.rank))
+    make = ItemMaker(speech_of(run, "train", run.seed + 1000 * processes.rank))
     predictor = FeaturePredictor(SIZES[run.size])
     if run.init:
         predictor.load_state_dict(tensors(read_weights(run.init)[0]))
@@ -193,14 +193,9 @@ def finish(run: Run, trainer: Trainer[AdversarialPredictor], validation_loss: fl
     write_model(run.folder, run.name, run.weights, predictor_image(weights, metadata), card)
 
 
-def _speech(run: Run, split: str, seed: int) -> SpeechMaker:
-    config = SpeechConfig(seconds=run.seconds)
-    return SpeechMaker(load_corpus(run.data, SPEECH_CORPORA, split, run.cache), config, seed)
-
-
 def _validation(run: Run, traces: Sequence[np.ndarray], count: int) -> list[Batch]:
     """Batches of the split `val`, always the same."""
-    make = ItemMaker(_speech(run, "val", seed=0))
+    make = ItemMaker(speech_of(run, "val", seed=0))
     items = [make(index) for index in range(count)]
     return [
         tensors(cut(stacked(items[at : at + run.batch]), traces, np.random.default_rng(at)))

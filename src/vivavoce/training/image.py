@@ -171,6 +171,23 @@ def checked(arrays: Mapping[str, np.ndarray], name: str, *shape: int) -> np.ndar
     return array
 
 
+def width_of(arrays: Mapping[str, np.ndarray], name: str, parts: int = 1, axis: int = 0) -> int:
+    """Width of a layer that is read off the matrix `name`, of which a side holds so many parts.
+
+    Raises:
+        ValueError: It is no width that the core has layers of.
+    """
+    shape = np.shape(arrays[name]) if name in arrays else ()
+    length = shape[axis] if len(shape) > 1 else 0
+    width = length // parts
+    if not 0 < width <= MAX_WIDTH or width * parts != length or width % STRIP_ROWS:
+        side = ("rows", "columns")[axis]
+        raise ValueError(
+            f"{name} must have {parts} times a multiple of {STRIP_ROWS} up to {MAX_WIDTH} {side}, got {length}"
+        )
+    return width
+
+
 def _integer(metadata: Mapping[str, str], key: str, low: int, high: int) -> int:
     text = metadata.get(key, "")
     if not (text.isdecimal() and low <= int(text) <= high):

@@ -13,8 +13,9 @@ import numpy as np
 import soxr
 
 from vivavoce.training.corpus import SAMPLE_RATE as CORPUS_RATE
-from vivavoce.training.corpus import Clip
+from vivavoce.training.corpus import SPEECH_CORPORA, Clip, load_corpus
 from vivavoce.training.level import active_power, level_db
+from vivavoce.training.run import Run
 from vivavoce.training.sources import SPEECH_RATES, Talkers
 from vivavoce.training.spectrum import draw_tilt, fast_length, tilt_response
 from vivavoce.training.speed import draw_rate
@@ -50,6 +51,16 @@ class SpeechConfig:
     other_rate: float = 0.6
     tilted: float = 0.5
     level_db: tuple[float, float] = (-45.0, -12.0)
+
+
+def speech_of(run: Run, split: str, seed: int) -> SpeechMaker:
+    """Items of a training run, out of a split of all corpora of speech.
+
+    Raises:
+        AudioFileError, ValueError: The corpora are not what they should be.
+    """
+    clips = load_corpus(run.data, SPEECH_CORPORA, split, run.cache)
+    return SpeechMaker(clips, SpeechConfig(seconds=run.seconds), seed)
 
 
 class SpeechMaker:

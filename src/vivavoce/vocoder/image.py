@@ -12,7 +12,7 @@ import numpy as np
 
 from vivavoce.signal.cepstrum import FEATURES, HOP
 from vivavoce.signal.pitch import WIDE_BAND
-from vivavoce.training.image import FARGAN, MAX_WIDTH, STRIP_ROWS, Tensor, checked, float_tensor, image_of, int8_tensor
+from vivavoce.training.image import FARGAN, Tensor, checked, float_tensor, image_of, int8_tensor, width_of
 
 PERIODS = WIDE_BAND.max_period - WIDE_BAND.min_period + 1
 SUBFRAMES, SUBFRAME, PREDICTION = 4, HOP // 4, HOP // 4 + 4
@@ -36,25 +36,14 @@ def fargan_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) 
     if metadata.get("system") != "fargan":
         raise ValueError(f"metadata must name the system fargan, got {metadata.get('system')!r}")
     widths = {
-        "dense": _width(arrays, "dense.weight"),
-        "convolution": _width(arrays, "convolution.weight"),
-        "condition": _width(arrays, "condition.weight", SUBFRAMES),
-        "input": _width(arrays, "input.weight"),
-        **{name: _width(arrays, f"{name}.weight_hh", 3) for name in GRUS},
-        "skip": _width(arrays, "skip.weight"),
+        "dense": width_of(arrays, "dense.weight"),
+        "convolution": width_of(arrays, "convolution.weight"),
+        "condition": width_of(arrays, "condition.weight", SUBFRAMES),
+        "input": width_of(arrays, "input.weight"),
+        **{name: width_of(arrays, f"{name}.weight_hh", 3) for name in GRUS},
+        "skip": width_of(arrays, "skip.weight"),
     }
     return image_of(FARGAN, {**metadata, "lookahead_frames": "1"}, (*widths.values(),), _tensors(arrays, widths))
-
-
-def _width(arrays: Mapping[str, np.ndarray], name: str, parts: int = 1) -> int:
-    """Outputs of a layer, of which there are so many parts."""
-    rows = len(arrays[name]) if name in arrays and np.ndim(arrays[name]) > 1 else 0
-    width = rows // parts
-    if not 0 < width <= MAX_WIDTH or width * parts != rows or width % STRIP_ROWS:
-        raise ValueError(
-            f"{name} must have {parts} times a multiple of {STRIP_ROWS} up to {MAX_WIDTH} rows, got {rows}"
-        )
-    return width
 
 
 def _tensors(arrays: Mapping[str, np.ndarray], widths: Mapping[str, int]) -> list[Tensor]:

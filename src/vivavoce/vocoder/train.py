@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from vivavoce._core import lpc_of_cepstrum, speech_features
 from vivavoce.signal.cepstrum import BARK_BANDS, HOP, LPC_ORDER, SAMPLE_RATE, preemphasise
-from vivavoce.training.corpus import SPEECH_CORPORA, load_corpus
+from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
 from vivavoce.training.export import read_weights, write_model, write_weights
 from vivavoce.training.loop import Batch, LoopConfig, Trainer
 from vivavoce.training.run import Run, card_of, stacked, tensors, train
-from vivavoce.training.speech import SpeechConfig, SpeechMaker
+from vivavoce.training.speech import SpeechMaker, speech_of
 from vivavoce.vocoder.fargan import CONTEXT, MEMORY, SIZES, SUBFRAME, SUBFRAMES, Fargan, Heard
 from vivavoce.vocoder.image import fargan_image
 from vivavoce.vocoder.loss import vocoder_loss
@@ -162,7 +162,7 @@ def train_fargan(run: FarganRun, loop: LoopConfig, validation_items: int) -> Pat
     processes = join()
     torch.manual_seed(run.seed)
     run.folder.mkdir(parents=True, exist_ok=True)
-    make = ItemMaker(_speech(run, "train", run.seed + 1000 * processes.rank))
+    make = ItemMaker(speech_of(run, "train", run.seed + 1000 * processes.rank))
     model = Fargan(SIZES[run.size])
     if run.init:
         model.load_state_dict(tensors(read_weights(run.init)[0]))
@@ -212,14 +212,9 @@ def finish(run: FarganRun, trainer: Trainer[Fargan], validation_loss: float) -> 
     write_model(run.folder, run.name, run.weights, fargan_image(weights, metadata), card)
 
 
-def _speech(run: Run, split: str, seed: int) -> SpeechMaker:
-    config = SpeechConfig(seconds=run.seconds)
-    return SpeechMaker(load_corpus(run.data, SPEECH_CORPORA, split, run.cache), config, seed)
-
-
 def _validation(run: FarganRun, batch: int, count: int) -> list[Batch]:
     """Batches of the split `val`, always the same, and of the one size that the step is compiled for."""
-    make = ItemMaker(_speech(run, "val", seed=0))
+    make = ItemMaker(speech_of(run, "val", seed=0))
     items = [make(index) for index in range(count // batch * batch)]
     return [
         tensors(cut(stacked(items[at : at + batch]), run.frames, np.random.default_rng(at)))
