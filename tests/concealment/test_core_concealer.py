@@ -12,11 +12,13 @@ from vivavoce._core import Concealer, Model, speech_features
 from vivavoce.concealment.image import predictor_image
 from vivavoce.concealment.model import SIZES as PREDICTOR_SIZES
 from vivavoce.concealment.model import FeaturePredictor
+from vivavoce.signal.cepstrum import BARK_BANDS
 from vivavoce.vocoder.fargan import SIZES as VOCODER_SIZES
 from vivavoce.vocoder.fargan import Fargan
 from vivavoce.vocoder.image import fargan_image
 
 SLOT = 320
+LEVEL, CONTRAST = 0.4, 1.15  # of neural_plc.cc
 SPEECH = voice(np.random.default_rng(0), 3.0, 16_000)
 
 
@@ -200,7 +202,10 @@ def repeating():
         vocoder.gates.bias[4] = 30
         predictor.output.weight.zero_()
         vocoder.gain.bias[:] = 2  # nothing is clipped
-        predictor.output.bias[:] = torch.from_numpy(speech_features(steady_voice(16_000), 100)[50])
+        features = torch.from_numpy(speech_features(steady_voice(16_000), 100)[50])
+        features[0] -= LEVEL
+        features[1:BARK_BANDS] /= CONTRAST
+        predictor.output.bias[:] = features
     return (
         Model.from_bytes(image(predictor_image, predictor, "plc")),
         Model.from_bytes(image(fargan_image, vocoder, "fargan")),
