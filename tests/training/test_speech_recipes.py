@@ -1,0 +1,59 @@
+"""The recipes that learn from speech alone, on corpora of seconds: they can be killed, and leave a model that the core loads."""
+
+import json
+
+import numpy as np
+import pytest
+
+from recipes import train, train_with_two, write_corpora
+
+pytest.importorskip("torch")
+
+from vivavoce._core import FarganNetwork, Model, PredictorNetwork
+from vivavoce.training.corpus import SPEECH_CORPORA
+
+SMOKE = ["--size", "tiny", "--batch", "4", "--seconds", "1", "--echo", "2", "--threads", "1", "--warmup", "2"]
+FARGAN = pytest.param(
+    "fargan",
+    [*SMOKE, "--frames", "3", "--no-compiled"],
+    lambda model: FarganNetwork(model).synthesise(np.zeros((3, 20), np.float32)),
+    id="fargan",
+)
+PLC = pytest.param("plc", SMOKE, lambda model: PredictorNetwork(model).run(np.zeros((3, 57), np.float32)), id="plc")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_corpora(tmp_path_factory.mktemp("data"))
+
+
+@pytest.mark.parametrize(("system", "options", "run"), [FARGAN, PLC])
+def test_a_run_leaves_a_model_and_another_begins_with_it(data, tmp_path, system, options, run):
+    out, name = tmp_path / "first", f"{system}-tiny-v1"
+    options = [*options, "--cache", str(tmp_path / "cache")]
+    train(system, data, out, *options, "--steps", "50", "--name", name)
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == 50
+    card = json.loads((out / f"{name}.json").read_text())
+    assert card["steps"] == 50
+    assert card["system"] == system
+    assert set(card["data"]) == set(SPEECH_CORPORA)
+    model = Model(str(out / f"{name}.vvm"))
+    assert (model.name, model.system, model.sample_rate) == (name, system, 16_000)
+    assert np.isfinite(run(model)).all()
+
+    # killed after its last checkpoint: what is missing is made
+    (out / f"{name}.json").unlink()
+    train(system, data, out, *options, "--steps", "50", "--name", name)
+    assert json.loads((out / f"{name}.json").read_text()) == card
+
+    again = tmp_path / "second"
+    train(system, data, again, *options, "--steps", "1", "--init", str(out / f"{name}.safetensors"))
+    assert json.loads((again / f"{system}-base-v1.json").read_text())["begun_from"] == f"{name}.safetensors"
+
+
+@pytest.mark.parametrize(("system", "options", "run"), [FARGAN, PLC])
+def test_two_processes_train_together(data, tmp_path, system, options, run):
+    options = [*options, "--steps", "4", "--workers", "0", "--cache", str(tmp_path / "cache"), "--name", "two-v1"]
+    train_with_two(system, data, tmp_path / "out", *options)
+    assert json.loads((tmp_path / "out/two-v1.json").read_text())["steps"] == 4
