@@ -17,9 +17,11 @@ def network():
     return torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Linear(16, 16), torch.nn.Linear(16, 8))
 
 
-def trainer(folder, model=None, muon=False, **changes):
+def trainer(folder, model=None, moved="by AdamW", **changes):
     model = model or network()
-    return Trainer(model, config(**changes), folder, ALONE, [{"params": [model[2].weight]}] if muon else [])
+    matrices = [{"params": [model[2].weight]}] if moved == "by Muon, too" else []
+    adversary = model[3] if moved == "as an adversary, too" else None
+    return Trainer(model, config(**changes), folder, ALONE, matrices, adversary)
 
 
 def config(**changes):
@@ -37,9 +39,9 @@ def loss_of(model, batch):
     return error, {"error": error.detach()}
 
 
-@pytest.mark.parametrize("muon", [False, True])
-def test_it_learns_and_writes_a_log(tmp_path, muon):
-    run = trainer(tmp_path, muon=muon)
+@pytest.mark.parametrize("moved", ["by AdamW", "by Muon, too", "as an adversary, too"])
+def test_it_learns_and_writes_a_log(tmp_path, moved):
+    run = trainer(tmp_path, moved=moved)
     run.run(batch_of, loss_of)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [10, 20, 30, 40, 50, 60]
@@ -48,12 +50,12 @@ def test_it_learns_and_writes_a_log(tmp_path, muon):
     assert loss_of(run.average, batch)[0] < 0.5 * lines[0]["loss"]
 
 
-@pytest.mark.parametrize("muon", [False, True])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, muon):
+@pytest.mark.parametrize("moved", ["by AdamW", "by Muon, too", "as an adversary, too"])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, moved):
     """Killed in a step, with the last checkpoint some steps before."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir(), broken.mkdir()
-    straight = trainer(whole, muon=muon)
+    straight = trainer(whole, moved=moved)
     straight.run(batch_of, loss_of)
 
     def dies(step):
@@ -62,8 +64,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, muon):
         return batch_of(step)
 
     with pytest.raises(KeyboardInterrupt):
-        trainer(broken, muon=muon, checkpoint_s=0).run(dies, loss_of)
-    resumed = trainer(broken, muon=muon)
+        trainer(broken, moved=moved, checkpoint_s=0).run(dies, loss_of)
+    resumed = trainer(broken, moved=moved)
     assert resumed.step == 33
     resumed.run(batch_of, loss_of)
     for ours, theirs in ((straight.model, resumed.model), (straight.average, resumed.average)):

@@ -151,7 +151,7 @@ def train_predictor(run: Run, loop: LoopConfig, validation_items: int) -> Path:
     if run.init:
         predictor.load_state_dict(tensors(read_weights(run.init)[0]))
     model = AdversarialPredictor(predictor)
-    trainer = Trainer(model, loop, run.folder, processes)
+    trainer = Trainer(model, loop, run.folder, processes, adversary=model.discriminator)
     train(
         run,
         trainer,

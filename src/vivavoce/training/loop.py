@@ -24,6 +24,7 @@ from vivavoce.training.distributed import Processes
 from vivavoce.training.muon import Muon
 
 CHECKPOINT = "checkpoint.safetensors"
+ADVERSARY_BETAS = (0.5, 0.9)
 Batch = dict[str, Tensor]
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -81,6 +82,7 @@ class Trainer(Generic[Network]):
         folder: Path,
         processes: Processes,
         matrices: Sequence[dict[str, Any]] = (),
+        adversary: nn.Module | None = None,
     ) -> None:
         """Take up the run in `folder`, or begin one there.
 
@@ -90,11 +92,14 @@ class Trainer(Generic[Network]):
             folder: Of the run; it exists.
             processes: That share the work.
             matrices: Groups of weights for Muon; AdamW moves the rest.
+            adversary: Part of the model that has to follow the rest quickly; an AdamW of short memory moves it.
         """
         self.config, self.folder, self.processes = config, folder, processes
         self.model = model.to(processes.device)
         self.average = deepcopy(self.model).requires_grad_(False)
         taken = {weight for group in matrices for weight in group["params"]}
+        against = [] if adversary is None else list(adversary.parameters())
+        taken.update(against)
         rest = [weight for weight in self.model.parameters() if weight not in taken]
         groups = [
             {"params": [weight for weight in rest if weight.dim() > 1], "weight_decay": config.weight_decay},
@@ -105,6 +110,8 @@ class Trainer(Generic[Network]):
         ]
         if matrices:
             self.optimizers.append(Muon(matrices, config.learning_rate, weight_decay=config.weight_decay))
+        if against:
+            self.optimizers.append(torch.optim.AdamW(against, lr=config.learning_rate, betas=ADVERSARY_BETAS))
         self.step = 0
         if (folder / CHECKPOINT).exists():
             self._load()
