@@ -25,9 +25,11 @@ class Concealer(Protocol):
     Attributes:
         smooths_joins: How a gap turns into what was decoded is this concealer's own business, in `receive`; otherwise
             the receiver fades over, from the decoder's concealment.
+        remark: Why the gap that lasts is filled otherwise than usual; else empty. It joins the reason of a slot.
     """
 
     smooths_joins: bool
+    remark: str
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
         """Take a slot that was decoded; return what is played for it (the join after a gap may be smoothed)."""
@@ -54,6 +56,7 @@ class OpusConcealment:
     """The decoder's own concealment, as it is."""
 
     smooths_joins = False
+    remark = ""
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
         return samples
@@ -69,6 +72,7 @@ class Silence:
     """Zeros: the floor."""
 
     smooths_joins = True
+    remark = ""
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
         return samples
@@ -91,6 +95,7 @@ class Repetition:
     """
 
     smooths_joins = True
+    remark = ""
 
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate

@@ -13,10 +13,12 @@ import numpy as np
 from vivavoce import _core
 from vivavoce.codec.gap_encoder import GapEncoder
 from vivavoce.codec.opus import OpusDecoder
+from vivavoce.concealment.tonality import HISTORY_S, TONAL, tonality
 from vivavoce.errors import ModelError
 from vivavoce.models import find_model, load_model
 
 PREDICTOR, VOCODER = "plc-base-v1", "fargan-base-v1"
+STANDING_TONES = "tones stand still, Opus conceals"
 
 
 class NeuralConcealment:
@@ -24,7 +26,8 @@ class NeuralConcealment:
 
     Nothing but a copy is done while nothing is lost. What is heard is what the decoder says to a `GapEncoder`'s packets,
     so that both ends of a gap join as packets do; where there can be none, the decoder conceals for itself, and the
-    first 5 ms after the gap go over from what was made.
+    first 5 ms after the gap go over from what was made. Where tones stand still (`concealment.tonality`), the decoder
+    conceals alone, and `remark` says so.
 
     Args:
         sample_rate: Of the samples: 8, 12, 16, 24 or 48 kHz. Above 8 kHz, noise goes on as it was.
@@ -37,6 +40,7 @@ class NeuralConcealment:
     """
 
     smooths_joins = False
+    remark = ""
 
     def __init__(self, sample_rate: int, predictor: str | Path = PREDICTOR, vocoder: str | Path = VOCODER) -> None:
         self._models = load_model(find_model(predictor)), load_model(find_model(vocoder))
@@ -44,7 +48,7 @@ class NeuralConcealment:
             if model.core.system != system:
                 raise ModelError(Path(name), f"must be of the system {system}, got {model.core.system}")
         self._core = _core.Concealer(self._models[0].core, self._models[1].core, sample_rate)
-        self._sample_rate = sample_rate
+        self._sample_rate, self._tonality_samples = sample_rate, round(HISTORY_S * sample_rate)
         self._encoders: dict[tuple[int, int], GapEncoder | None] = {}  # by TOC and length of a slot
         self._encoder: GapEncoder | None = None  # of the gap that lasts, as long as the decoder follows it
         self._in_gap = False
@@ -58,14 +62,19 @@ class NeuralConcealment:
     def receive(self, samples: np.ndarray) -> np.ndarray:
         """See `Concealer`."""
         joined = self._encoder is not None
-        self._in_gap, self._encoder = False, None
+        self._end_gap()
         return self._core.receive(np.asarray(samples, np.float32), joined)
 
     def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
         """See `Concealer`."""
         begins = not self._in_gap
         if begins:
-            self._in_gap, self._encoder = True, self._gap_encoder(decoder, count)
+            self._in_gap = True
+            tonal = tonality(self._core.played(self._tonality_samples), self._sample_rate) >= TONAL
+            self.remark = STANDING_TONES if tonal else ""
+            self._encoder = None if tonal else self._gap_encoder(decoder, count)
+        if self.remark:
+            return self._core.receive(decoder.conceal(count))
         encoder = self._encoder
         if encoder is None or encoder.frame_samples != count:
             self._encoder = None
@@ -81,7 +90,10 @@ class NeuralConcealment:
     def reset(self) -> None:
         """Forget the stream."""
         self._core.reset()
-        self._in_gap, self._encoder = False, None
+        self._end_gap()
+
+    def _end_gap(self) -> None:
+        self._in_gap, self._encoder, self.remark = False, None, ""
 
     def _gap_encoder(self, decoder: OpusDecoder, count: int) -> GapEncoder | None:
         toc = decoder.last_toc

@@ -24,7 +24,8 @@ from vivavoce.training.distributed import Processes
 from vivavoce.training.muon import Muon
 
 CHECKPOINT = "checkpoint.safetensors"
-ADVERSARY_BETAS = (0.5, 0.9)
+RATE_SHARE = "rate_share"  # of a group of weights
+ADVERSARY_BETAS, ADVERSARY_RATE = (0.5, 0.9), 1 / 3  # the latter of the learning rate
 Batch = dict[str, Tensor]
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -111,7 +112,8 @@ class Trainer(Generic[Network]):
         if matrices:
             self.optimizers.append(Muon(matrices, config.learning_rate, weight_decay=config.weight_decay))
         if against:
-            self.optimizers.append(torch.optim.AdamW(against, lr=config.learning_rate, betas=ADVERSARY_BETAS))
+            group = {"params": against, RATE_SHARE: ADVERSARY_RATE}
+            self.optimizers.append(torch.optim.AdamW([group], betas=ADVERSARY_BETAS))
         self.step = 0
         if (folder / CHECKPOINT).exists():
             self._load()
@@ -167,7 +169,7 @@ class Trainer(Generic[Network]):
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
-                group["lr"] = self.config.rate(self.step)
+                group["lr"] = self.config.rate(self.step) * group.get(RATE_SHARE, 1.0)
         with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.config.bfloat16):
             loss, parts = loss_of(model, batch)
         if not torch.isfinite(loss):

@@ -266,7 +266,9 @@ class Player:
         count = self._samples(choice.ticks)
         if choice.source == "dtx":
             return self._decoder.conceal(count), choice
-        return self._concealer.conceal(self._decoder, count), choice
+        samples = self._concealer.conceal(self._decoder, count)
+        remark = self._concealer.remark
+        return samples, choice._replace(reason=f"{choice.reason}; {remark}") if remark else choice
 
     def _decode_payload(self, choice: _Choice, payload: Payload) -> np.ndarray:
         count = self._samples(choice.ticks)
