@@ -206,7 +206,13 @@ def test_an_adversary_tells_what_is_always_the_same_from_speech():
 
 
 @pytest.mark.parametrize(
-    "text", [pytest.param(None, id="none"), pytest.param("0\n2\n", id="no bits"), pytest.param("0\n0\n", id="no loss"), pytest.param("", id="empty")]
+    "text",
+    [
+        pytest.param(None, id="none"),
+        pytest.param("0\n2\n", id="no bits"),
+        pytest.param("0\n0\n", id="no loss"),
+        pytest.param("", id="empty"),
+    ],
 )
 def test_traces_that_are_none_are_refused(tmp_path, text):
     (tmp_path / "loss").mkdir()

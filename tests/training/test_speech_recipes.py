@@ -1,4 +1,4 @@
-"""The recipes that learn from speech alone, on corpora of seconds: they can be killed, and leave a model that the core loads."""
+"""Recipes that learn from speech alone, on corpora of seconds: they can be killed, and leave a model that the core loads."""
 
 import json
 

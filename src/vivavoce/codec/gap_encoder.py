@@ -94,7 +94,7 @@ class GapEncoder:
             self._encoder.encode(frame)
 
     def encode(self, samples: np.ndarray) -> bytes:
-        """The packet of the next frame, for the decoder: shape (frame_samples,), float32, `delay_samples` ahead of it."""
+        """The packet of the next frame, from samples `delay_samples` ahead of it: shape (frame_samples,), float32."""
         return self._encoder.encode(samples)
 
 

@@ -65,8 +65,8 @@ class FeaturePredictor(nn.Module):
         return self.output(second)
 
 
-# What the discriminator sees each feature divided by. Level and tilt are to count most: with all features brought to the
-# same spread it told more, and PLCMOS gained nothing.
+# What the discriminator sees each feature divided by. Level and tilt are to count most: with all features brought to
+# the same spread it told more, and PLCMOS gained nothing.
 SPREAD = (2.0, *[1.0] * (FEATURES - 2), 0.5)
 
 
@@ -74,6 +74,7 @@ class FeatureDiscriminator(nn.Module):
     """Tells features that were made up from true ones, by a receptive field of 190 ms."""
 
     WIDTH = 96
+    spread: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -24,8 +24,8 @@ STANDING_TONES = "tones stand still, Opus conceals"
 class NeuralConcealment:
     """What was lost is made anew, and the decoder made to believe that it arrived.
 
-    Nothing but a copy is done while nothing is lost. What is heard is what the decoder says to a `GapEncoder`'s packets,
-    so that both ends of a gap join as packets do; where there can be none, the decoder conceals for itself, and the
+    Nothing but a copy is done while nothing is lost. What is heard is what the decoder says to the packets of a
+    `GapEncoder`, so that both ends of a gap join as packets do; where there can be none, the decoder conceals for itself, and the
     first 5 ms after the gap go over from what was made. Where tones stand still (`concealment.tonality`), the decoder
     conceals alone, and `remark` says so.
 
