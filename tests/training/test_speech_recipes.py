@@ -1,4 +1,4 @@
-"""Recipes that learn from speech alone, on corpora of seconds: they can be killed, and leave a model that the core loads."""
+"""Recipes that learn from speech alone, on seconds of it: they can be killed, and leave a model for the core."""
 
 import json
 

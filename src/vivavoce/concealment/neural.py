@@ -25,9 +25,9 @@ class NeuralConcealment:
     """What was lost is made anew, and the decoder made to believe that it arrived.
 
     Nothing but a copy is done while nothing is lost. What is heard is what the decoder says to the packets of a
-    `GapEncoder`, so that both ends of a gap join as packets do; where there can be none, the decoder conceals for itself, and the
-    first 5 ms after the gap go over from what was made. Where tones stand still (`concealment.tonality`), the decoder
-    conceals alone, and `remark` says so.
+    `GapEncoder`, so that both ends of a gap join as packets do; where there can be none, the decoder conceals for
+    itself, and the first 5 ms after the gap go over from what was made. Where tones stand still
+    (`concealment.tonality`), the decoder conceals alone, and `remark` says so.
 
     Args:
         sample_rate: Of the samples: 8, 12, 16, 24 or 48 kHz. Above 8 kHz, noise goes on as it was.
