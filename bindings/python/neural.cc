@@ -101,26 +101,12 @@ class FarganNetwork {
     for (size_t i = 0; i < features.size(); i += kFeatures) Network().Feed(state_.data(), features.data() + i);
   }
 
-  void Hear(const Array& features_array, const Array& samples_array) {
-    const std::vector<float> features = Rows("features", features_array, kFeatures);
-    const size_t frames = features.size() / kFeatures;
-    const Vector<float> samples("samples", samples_array, frames * kHop);
-    const nb::gil_scoped_release release;
-    const vivavoce::FlushDenormals modes;
-    for (size_t i = 0; i < frames; ++i) {
-      Network().Hear(state_.data(), features.data() + i * kFeatures, samples.data() + i * kHop);
-    }
+  void Hear(const Array& features, const Array& samples) {
+    ForFrames(features, samples, [this](const float* f, const float* x) { Network().Hear(state_.data(), f, x); });
   }
 
-  void Follow(const Array& features_array, const Array& samples_array) {
-    const std::vector<float> features = Rows("features", features_array, kFeatures);
-    const size_t frames = features.size() / kFeatures;
-    const Vector<float> samples("samples", samples_array, frames * kHop);
-    const nb::gil_scoped_release release;
-    const vivavoce::FlushDenormals modes;
-    for (size_t i = 0; i < frames; ++i) {
-      Network().Follow(path_, state_.data(), features.data() + i * kFeatures, samples.data() + i * kHop);
-    }
+  void Follow(const Array& features, const Array& samples) {
+    ForFrames(features, samples, [this](const float* f, const float* x) { Network().Follow(path_, state_.data(), f, x); });
   }
 
   FloatVector Synthesise(const Array& array) {
@@ -142,6 +128,17 @@ class FarganNetwork {
   const char* path() const { return vivavoce::Int8PathName(path_); }
 
  private:
+  /// Calls `one` with features and samples of each frame, without the GIL.
+  template <class One>
+  static void ForFrames(const Array& features_array, const Array& samples_array, One one) {
+    const std::vector<float> features = Rows("features", features_array, kFeatures);
+    const size_t frames = features.size() / kFeatures;
+    const Vector<float> samples("samples", samples_array, frames * kHop);
+    const nb::gil_scoped_release release;
+    const vivavoce::FlushDenormals modes;
+    for (size_t i = 0; i < frames; ++i) one(features.data() + i * kFeatures, samples.data() + i * kHop);
+  }
+
   static constexpr size_t kFeatures = vivavoce::kSpeechFeatures, kHop = vivavoce::kSpeechHop;
 
   const vivavoce::FarganNetwork& Network() const { return model_->fargan; }
@@ -212,7 +209,7 @@ Raises:
           R"(The model of an image in memory.
 
 Args:
-    image: What `vivavoce.enhancement.image.model_image` returns.
+    image: What the `image.py` of its system makes, such as `vivavoce.vocoder.image.fargan_image`.
 
 Raises:
     ValueError: It is no model image of this version, or damaged.)")

@@ -222,7 +222,7 @@ class Model:
         The model of an image in memory.
 
         Args:
-            image: What `vivavoce.enhancement.image.model_image` returns.
+            image: What the `image.py` of its system makes, such as `vivavoce.vocoder.image.fargan_image`.
 
         Raises:
             ValueError: It is no model image of this version, or damaged.

@@ -41,7 +41,7 @@ def test_opus_concealment_is_the_decoders(decoder):
 
 @pytest.mark.parametrize("name", CONCEALERS)
 def test_the_decoder_goes_through_the_gap(name, decoder):
-    """What follows is decoded from a gap's end, wherever it is: as loud as it is, not as if nothing had been lost."""
+    """Its state after a gap is not that before: packets say what changes against it."""
     before = decoder.snapshot()
     concealer = create_concealer(name, RATE)
     concealer.receive(tone(1))

@@ -118,10 +118,15 @@ def test_a_call_of_aiortc_with_itself_is_heard_through_our_receiver(peer, speech
     began = taken[0][0]
     arrivals = [(arrival - began, datagram) for arrival, datagram in taken]
     receiver = Receiver(48_000, playout_delay_ms=300, payload_types={arrivals[0][1][1] & 0x7F: "opus"})
-    played = play(receiver, arrivals, until=sent * 0.02 + 0.3)
+    # the receiver's clock follows the fastest packet: a first one that was held up on a busy machine is not it
+    stamps = [int.from_bytes(datagram[4:8], "big") for _, datagram in arrivals]
+    ahead = max(
+        ((stamp - stamps[0]) & 0xFFFF_FFFF) / 48_000 - at for stamp, (at, _) in zip(stamps, arrivals, strict=True)
+    )
+    played = play(receiver, arrivals, until=sent * 0.02 + 0.3 - ahead)
     slots = receiver.stats.slots
     assert played_by_aiortc < len(taken)  # its buffer throws away more than the network did
     assert slots["primary"] == len(taken)
-    assert sum(slots.values()) == pytest.approx(sent, abs=5)  # it stalls on a busy machine
+    assert sum(slots.values()) == pytest.approx(sent, abs=2)
     # aiortc makes stereo of mono at 3 dB less
     assert band_distance_db(np.sqrt(2) * played, 48_000, speech)[0] < SAME_DB

@@ -49,7 +49,7 @@ class NeuralConcealment:
                 raise ModelError(Path(name), f"must be of the system {system}, got {model.core.system}")
         self._core = _core.Concealer(self._models[0].core, self._models[1].core, sample_rate)
         self._sample_rate, self._tonality_samples = sample_rate, round(HISTORY_S * sample_rate)
-        self._encoders: dict[tuple[int, int], GapEncoder | None] = {}  # by TOC and length of a slot
+        self._kept: tuple[tuple[int, int], GapEncoder | None] | None = None  # with TOC and length of a slot
         self._encoder: GapEncoder | None = None  # of the gap that lasts, as long as the decoder follows it
         self._in_gap = False
 
@@ -100,6 +100,6 @@ class NeuralConcealment:
         if toc is None:
             return None
         key = (toc & ~0b11, count)  # whatever the framing
-        if key not in self._encoders:
-            self._encoders[key] = GapEncoder.create(toc, self._sample_rate, count, decoder.library)
-        return self._encoders[key]
+        if self._kept is None or self._kept[0] != key:
+            self._kept = key, GapEncoder.create(toc, self._sample_rate, count, decoder.library)
+        return self._kept[1]
