@@ -13,9 +13,7 @@ namespace {
 constexpr int kLowpassHz = 2'000;
 constexpr int kHopsPerSecond = 100;
 constexpr float kSecondPeriodShare = 0.3f;
-constexpr float kLongLagCost = 0.01f;  // per octave
-constexpr float kJumpCost = 2.f;       // per octave and frame
-constexpr float kMaxJumpCost = 0.8f;
+constexpr float kJumpCost = 2.f;  // per octave and frame
 constexpr float kEnergyFloor = 1e-9f;
 
 /// The windowed sinc of pitch.py, not yet of unit gain; `n` counts from its middle, which is `delay` taps from either
@@ -63,8 +61,10 @@ PitchTracker<Search>::PitchTracker(int lookahead)
   Log(octaves, octaves, kPaddedLags);
   for (int i = 0; i < kPaddedLags; ++i) {
     jump_cost_[i] = kJumpCost / kLn2 * octaves[i];
-    long_lag_cost_[i] = kLongLagCost / kLn2 * octaves[i];
+    lag_cost_[i] = Search::kLongLagCost / kLn2 * octaves[i];
   }
+  constexpr int kHighLags = Search::kHighPeriod / kDecimation - kMinLag;
+  for (int i = 0; i < kHighLags; ++i) lag_cost_[i] += Search::kHighCost / kLn2 * (octaves[kHighLags] - octaves[i]);
 }
 
 /// End of the later of the two windows against the middle of the frame, in coarse samples: the pair is symmetrical
@@ -155,7 +155,7 @@ int PitchTracker<Search>::FollowPath(const float* scores, float* path) const {
     next[i] = std::max(next[i], from_above + jump_cost_[i]);
   }
   // The best path so far stands at 0.
-  for (int i = 0; i < kLags; ++i) next[i] = std::max(next[i], -kMaxJumpCost) + (scores[i] - long_lag_cost_[i]);
+  for (int i = 0; i < kLags; ++i) next[i] = std::max(next[i], -Search::kMaxJumpCost) + (scores[i] - lag_cost_[i]);
   const int best = static_cast<int>(std::max_element(next, next + kLags) - next);
   for (int i = 0; i < kLags; ++i) path[i] = next[i] - next[best];
   return best;

@@ -25,12 +25,16 @@ struct Pitch {
 struct FullBandSearch {
   static constexpr int kHop = vivavoce::kHop, kMinPeriod = vivavoce::kMinPeriod, kMaxPeriod = vivavoce::kMaxPeriod;
   static constexpr int kDecimation = 4, kCoarseHops = 5, kFineHops = 3, kFineRadius = 4;
+  static constexpr float kMaxJumpCost = 0.8f, kLongLagCost = 0.01f, kHighCost = 0.f;
+  static constexpr int kHighPeriod = kMinPeriod;
 };
 
 /// 16 kHz: 500 to 62.5 Hz.
 struct WideBandSearch {
   static constexpr int kHop = 160, kMinPeriod = 32, kMaxPeriod = 256;
   static constexpr int kDecimation = 1, kCoarseHops = 3, kFineHops = 2, kFineRadius = 4;
+  static constexpr float kMaxJumpCost = 0.3f, kLongLagCost = 0.03f, kHighCost = 0.6f;  // per octave
+  static constexpr int kHighPeriod = 40;  // shorter ones are rare: 400 Hz
 };
 
 /// Tables of the search: read-only once constructed. What a stream remembers is a State.
@@ -88,7 +92,7 @@ class PitchTracker {
   int available_;  // coarse samples behind the middle of the frame
   float taps_[kTaps];
   float jump_cost_[kPaddedLags];      // from the shortest lag to each
-  float long_lag_cost_[kPaddedLags];
+  float lag_cost_[kPaddedLags];
 };
 
 }  // namespace vivavoce

@@ -112,7 +112,7 @@ def test_the_prediction_of_the_cepstrum_takes_the_envelope_away():
     assert np.mean(levels[5:95]) == pytest.approx(np.std(residual[whole]), rel=0.25)
 
 
-@pytest.mark.parametrize("period", [32, 47, 80, 133, 256])
+@pytest.mark.parametrize("period", [40, 47, 80, 133, 256])
 def test_a_voice_has_its_pitch(period):
     features = speech_features(tone(period), 48)
     assert np.abs(period_of_feature(features[10:, PITCH]) - period).max() <= 1

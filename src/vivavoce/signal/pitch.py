@@ -25,9 +25,7 @@ MIN_PERIOD, MAX_PERIOD = 60, 768  # samples at 48 kHz: 800 to 62.5 Hz
 FRAMES_PER_S = 100
 LOWPASS_HZ = 2_000.0
 SECOND_PERIOD_SHARE = 0.3  # of the score
-LONG_LAG_COST = 0.01  # per octave: of two periods that fit equally, the shorter
 JUMP_COST = 2.0  # per octave and frame
-MAX_JUMP_COST = 0.8
 ENERGY_FLOOR = 1e-9  # of a window: -118 dBFS at 12 kHz
 
 
@@ -45,6 +43,10 @@ class PitchSearch:
             .66 with itself one period before, over sub-frames of 2.5 ms; with 50 and 30 ms by .56.
         fine_hops: Frames that are compared at the full rate.
         fine_radius: Samples about the coarse period among which the fine one is searched.
+        max_jump_cost: Of a change of any size.
+        long_lag_cost: Per octave: of two periods that fit equally, the shorter.
+        high_hz: Voices are rarely higher.
+        high_cost: Per octave above that.
     """
 
     sample_rate: int
@@ -54,6 +56,10 @@ class PitchSearch:
     coarse_hops: int
     fine_hops: int
     fine_radius: int
+    max_jump_cost: float
+    long_lag_cost: float
+    high_hz: float
+    high_cost: float
 
     @property
     def hop(self) -> int:
@@ -81,6 +87,13 @@ class PitchSearch:
         return np.arange(self.min_period // self.decimation, self.max_period // self.decimation + 1)
 
     @property
+    def lag_costs(self) -> np.ndarray:
+        """What each period has to be better by than the shortest would, shape (lags,)."""
+        octaves = np.log2(self.lags / self.lags[0])
+        high = np.log2(self.sample_rate / self.decimation / self.lags / self.high_hz)
+        return self.long_lag_cost * octaves + self.high_cost * np.maximum(high, 0)
+
+    @property
     def lowpass_delay(self) -> int:
         """Samples, 1 ms; the filter has as many taps on either side of its middle."""
         return self.sample_rate // 1_000
@@ -102,8 +115,35 @@ class PitchSearch:
         return min((lag + self.coarse_window) // 2, available) - self.coarse_window - int(lag)
 
 
-FULL_BAND = PitchSearch(SAMPLE_RATE, MIN_PERIOD, MAX_PERIOD, decimation=4, coarse_hops=5, fine_hops=3, fine_radius=4)
-WIDE_BAND = PitchSearch(16_000, 32, 256, decimation=1, coarse_hops=3, fine_hops=2, fine_radius=4)  # 500 to 62.5 Hz
+FULL_BAND = PitchSearch(
+    sample_rate=SAMPLE_RATE,
+    min_period=MIN_PERIOD,
+    max_period=MAX_PERIOD,
+    decimation=4,
+    coarse_hops=5,
+    fine_hops=3,
+    fine_radius=4,
+    max_jump_cost=0.8,
+    long_lag_cost=0.01,
+    high_hz=800.0,
+    high_cost=0.0,
+)
+# 500 to 62.5 Hz. Between words a track wanders, and onto the first formant; it must come back at once, and is kept from
+# there: with the costs of the full band 4.5 % gross errors on 20 readers of split train, 7.0 and 17.2 % with noise at 10
+# and 0 dB; with these 1.4, 3.5 and 15.7 %. In copy synthesis PESQ 2.17 instead of 2.09.
+WIDE_BAND = PitchSearch(
+    sample_rate=16_000,
+    min_period=32,
+    max_period=256,
+    decimation=1,
+    coarse_hops=3,
+    fine_hops=2,
+    fine_radius=4,
+    max_jump_cost=0.3,
+    long_lag_cost=0.03,
+    high_hz=400.0,
+    high_cost=0.6,
+)
 
 
 @dataclass(frozen=True)
@@ -132,7 +172,7 @@ def track_pitch(samples: np.ndarray, frames: int, lookahead: int = 2, search: Pi
     coarse = _decimate(samples, frames, margin, search)
     first = _coarse_correlations(coarse, margin, 1, frames, lookahead, search)
     second = _coarse_correlations(coarse, margin, 2, frames, lookahead, search)
-    best = _viterbi(first + SECOND_PERIOD_SHARE * (second - first), np.log2(search.lags))
+    best = _viterbi(first + SECOND_PERIOD_SHARE * (second - first), search)
     correlations = first[np.arange(frames), best]
     return PitchTrack(_refine(samples, search.lags[best] * search.decimation, lookahead, search), correlations)
 
@@ -170,17 +210,17 @@ def _running_sum(values: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
 
 
-def _viterbi(scores: np.ndarray, octaves: np.ndarray) -> np.ndarray:
+def _viterbi(scores: np.ndarray, search: PitchSearch) -> np.ndarray:
     """Best lag of each frame given all frames up to it: shape (frames, lags) to (frames,), indices."""
-    local = scores - LONG_LAG_COST * (octaves - octaves[0])
-    rising = JUMP_COST * (octaves - octaves[0])
+    local = scores - search.lag_costs
+    rising = JUMP_COST * np.log2(search.lags / search.lags[0])
     best = np.empty(len(scores), int)
     path = np.zeros(scores.shape[1])
     for frame, score in enumerate(local):
         # The best predecessor under a cost that is linear in octaves: a running maximum from either side.
         from_below = np.maximum.accumulate(path + rising) - rising
         from_above = np.maximum.accumulate((path - rising)[::-1])[::-1] + rising
-        path = np.maximum(np.maximum(from_below, from_above), path.max() - MAX_JUMP_COST) + score
+        path = np.maximum(np.maximum(from_below, from_above), path.max() - search.max_jump_cost) + score
         path -= path.max()
         best[frame] = path.argmax()
     return best
