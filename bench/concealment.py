@@ -20,7 +20,7 @@ import numpy as np
 from concealment_speed import speed
 from enhancement_report import Report
 
-from vivavoce._core import FarganNetwork, Model, speech_features
+from vivavoce._core import Model, VocoderNetwork, speech_features
 from vivavoce.concealment.neural import VOCODER
 from vivavoce.evaluation.call import CallGrid, Configuration, NamedLoss, run_calls
 from vivavoce.evaluation.clips import Clip, clips_of_corpus, spread
@@ -108,7 +108,7 @@ def copy(bench: Bench) -> Iterator[Report]:
     for clip in bench.clips:
         frames = len(clip.samples) // HOP - 1
         features = speech_features(clip.samples, frames + 1)
-        vocoder = FarganNetwork(model)
+        vocoder = VocoderNetwork(model)
         vocoder.feed(features[:1])
         made, truth = vocoder.synthesise(features[1:]), clip.samples[: frames * HOP]
         scores.append((METRICS["pesq"].score(truth, made), METRICS["estoi"].score(truth, made), plcmos(truth, made)))

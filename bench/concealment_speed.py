@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from enhancement_report import Report, one_core
 
-from vivavoce._core import Concealer, FarganNetwork, Model, speech_features
+from vivavoce._core import Concealer, Model, VocoderNetwork, speech_features
 from vivavoce.audio import resample
 from vivavoce.codec.opus import OpusDecoder, OpusEncoder
 from vivavoce.concealment.concealer import create_concealer
@@ -39,7 +39,7 @@ def speed(samples: np.ndarray) -> Iterator[Report]:
 
 def _vocoder(samples: np.ndarray) -> Report:
     features = speech_features(samples, len(samples) // HOP)
-    vocoder = FarganNetwork(_model(VOCODER))
+    vocoder = VocoderNetwork(_model(VOCODER))
     shares = [_thread_s(lambda: vocoder.synthesise(features)) * FRAMES_PER_SECOND / len(features) for _ in range(TURNS)]
     row = {"model": VOCODER, "cpu_pct": 100 * float(np.median(shares)), "most": 100 * max(shares)}
     columns = {"model": "model", "cpu_pct": "CPU %, median", "most": "most"}

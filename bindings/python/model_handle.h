@@ -46,6 +46,7 @@ class Model {
       case vivavoce::ModelKind::kPercepNet: return "percepnet";
       case vivavoce::ModelKind::kFargan: return "fargan";
       case vivavoce::ModelKind::kPredictor: return "plc";
+      case vivavoce::ModelKind::kLpcnet: return "lpcnet";
     }
     return "";
   }

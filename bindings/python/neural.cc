@@ -82,16 +82,16 @@ class PercepNetNetwork {
   std::vector<float> state_;
 };
 
-class FarganNetwork {
+class VocoderNetwork {
  public:
-  FarganNetwork(const Model& model, const nb::object& path) : model_(model.shared()), path_(Find(*model_, path)) {
-    CheckKind(Network().state_bytes(), *model_, "FARGAN");
+  VocoderNetwork(const Model& model, const nb::object& path) : model_(model.shared()), path_(Find(*model_, path)) {
+    CheckKind(Network().state_bytes(), *model_, "vocoder");
     state_.resize(Network().state_bytes() / sizeof(float));
     Reset();
   }
 
   void Begin(const Array& array) {
-    const Vector<float> before("before", array, vivavoce::FarganNetwork::kBefore);
+    const Vector<float> before("before", array, vivavoce::Vocoder::kBefore);
     Network().Begin(state_.data(), before.data());
   }
 
@@ -121,10 +121,10 @@ class FarganNetwork {
   }
 
   void Reset() {
-    const float silence[vivavoce::FarganNetwork::kBefore] = {};
+    const float silence[vivavoce::Vocoder::kBefore] = {};
     Network().Begin(state_.data(), silence);
   }
-  FarganNetwork Copy() const { return *this; }
+  VocoderNetwork Copy() const { return *this; }
   const char* path() const { return vivavoce::Int8PathName(path_); }
 
  private:
@@ -141,7 +141,7 @@ class FarganNetwork {
 
   static constexpr size_t kFeatures = vivavoce::kSpeechFeatures, kHop = vivavoce::kSpeechHop;
 
-  const vivavoce::FarganNetwork& Network() const { return model_->fargan; }
+  const vivavoce::Vocoder& Network() const { return model_->vocoder(); }
 
   std::shared_ptr<vv_model> model_;
   vivavoce::Int8Path path_;
@@ -209,12 +209,12 @@ Raises:
           R"(The model of an image in memory.
 
 Args:
-    image: What the `image.py` of its system makes, such as `vivavoce.vocoder.image.fargan_image`.
+    image: What the `image.py` of its system makes, such as `vivavoce.vocoder.fargan_image.fargan_image`.
 
 Raises:
     ValueError: It is no model image of this version, or damaged.)")
       .def_prop_ro("name", &Model::name, "Name such as \"percepnet-large-v1\".")
-      .def_prop_ro("system", &Model::system, "\"percepnet\", \"fargan\" or \"plc\".")
+      .def_prop_ro("system", &Model::system, "\"percepnet\", \"fargan\", \"lpcnet\" or \"plc\".")
       .def_prop_ro("sample_rate", &Model::sample_rate, "Of the signals that it was made for, in Hz.")
       .def_prop_ro("lookahead_frames", &Model::lookahead_frames,
                    "Frames of the future that it hears before it judges one.")
@@ -262,8 +262,8 @@ Raises:
       .def("reset", &PercepNetNetwork::Reset, "Back to the beginning.")
       .def("copy", &PercepNetNetwork::Copy, "A stream that goes on as this one would.");
 
-  nb::class_<FarganNetwork>(m, "FarganNetwork",
-                            R"(The vocoder alone, as one stream at 16 kHz; for one thread at a time.
+  nb::class_<VocoderNetwork>(m, "VocoderNetwork",
+                             R"(A vocoder alone, as one stream at 16 kHz; for one thread at a time.
 
 Frame k of the samples lies between the centres of features k and k + 1.
 
@@ -275,8 +275,8 @@ Raises:
     ValueError: The model is another system's, or this processor has no such path.)")
       .def(nb::init<const Model&, const nb::object&>(), "model"_a, "path"_a = nb::none(),
            nb::sig("def __init__(self, model: Model, path: str | None = None) -> None"))
-      .def_prop_ro("path", &FarganNetwork::path, "The instructions that it uses.")
-      .def("begin", &FarganNetwork::Begin, "before"_a.noconvert(),
+      .def_prop_ro("path", &VocoderNetwork::path, "The instructions that it uses.")
+      .def("begin", &VocoderNetwork::Begin, "before"_a.noconvert(),
            nb::sig("def begin(self, before: " VV_FLOATS ") -> None"),
            R"(Forget the stream.
 
@@ -286,7 +286,7 @@ Args:
 Raises:
     TypeError: `before` is not float32.
     ValueError: `before` has another shape.)")
-      .def("feed", &FarganNetwork::Feed, "features"_a.noconvert(),
+      .def("feed", &VocoderNetwork::Feed, "features"_a.noconvert(),
            nb::sig("def feed(self, features: " VV_FLOATS ") -> None"),
            R"(Hear features up to the beginning of the first frame, and make nothing.
 
@@ -296,7 +296,7 @@ Args:
 Raises:
     TypeError: `features` is not float32.
     ValueError: `features` has another shape.)")
-      .def("hear", &FarganNetwork::Hear, "features"_a.noconvert(), "samples"_a.noconvert(),
+      .def("hear", &VocoderNetwork::Hear, "features"_a.noconvert(), "samples"_a.noconvert(),
            nb::sig("def hear(self, features: " VV_FLOATS ", samples: " VV_FLOATS ") -> None"),
            R"(Remember samples, without the GIL. Two frames of them are to precede what is followed or made.
 
@@ -307,7 +307,7 @@ Args:
 Raises:
     TypeError: An array is not float32.
     ValueError: An array has another shape.)")
-      .def("follow", &FarganNetwork::Follow, "features"_a.noconvert(), "samples"_a.noconvert(),
+      .def("follow", &VocoderNetwork::Follow, "features"_a.noconvert(), "samples"_a.noconvert(),
            nb::sig("def follow(self, features: " VV_FLOATS ", samples: " VV_FLOATS ") -> None"),
            R"(Go on as if these samples had been made, without the GIL.
 
@@ -318,7 +318,7 @@ Args:
 Raises:
     TypeError: An array is not float32.
     ValueError: An array has another shape.)")
-      .def("synthesise", &FarganNetwork::Synthesise, "features"_a.noconvert(),
+      .def("synthesise", &VocoderNetwork::Synthesise, "features"_a.noconvert(),
            nb::sig("def synthesise(self, features: " VV_FLOATS ") -> " VV_FLOATS),
            R"(Make samples, without the GIL.
 
@@ -331,8 +331,8 @@ Returns:
 Raises:
     TypeError: `features` is not float32.
     ValueError: `features` has another shape.)")
-      .def("reset", &FarganNetwork::Reset, "Back to the beginning, after silence.")
-      .def("copy", &FarganNetwork::Copy, "A stream that goes on as this one would.");
+      .def("reset", &VocoderNetwork::Reset, "Back to the beginning, after silence.")
+      .def("copy", &VocoderNetwork::Copy, "A stream that goes on as this one would.");
 
   nb::class_<PredictorNetwork>(m, "PredictorNetwork",
                                R"(The predictor of lost features alone, as one stream; for one thread at a time.

@@ -82,7 +82,7 @@ class Concealer {
       : predictor_(predictor.shared()),
         vocoder_(vocoder.shared()),
         sample_rate_((Check(sample_rate), sample_rate)),
-        concealer_(predictor_->predictor, predictor_->path, vocoder_->fargan, vocoder_->path, sample_rate) {
+        concealer_(predictor_->predictor, predictor_->path, vocoder_->vocoder(), vocoder_->path, sample_rate) {
     if (!concealer_.ok()) throw std::bad_alloc();
   }
 
@@ -128,7 +128,7 @@ class Concealer {
       : predictor_(other.predictor_),
         vocoder_(other.vocoder_),
         sample_rate_(other.sample_rate_),
-        concealer_(predictor_->predictor, predictor_->path, vocoder_->fargan, vocoder_->path, sample_rate_) {
+        concealer_(predictor_->predictor, predictor_->path, vocoder_->vocoder(), vocoder_->path, sample_rate_) {
     if (!concealer_.ok()) throw std::bad_alloc();
   }
 
@@ -148,8 +148,8 @@ class Concealer {
     if (predictor_->predictor.state_bytes() == 0) {
       throw nb::value_error((std::string("no predictor of lost features: ") + vv_model_name(predictor_.get())).c_str());
     }
-    if (vocoder_->fargan.state_bytes() == 0) {
-      throw nb::value_error((std::string("no FARGAN: ") + vv_model_name(vocoder_.get())).c_str());
+    if (vocoder_->vocoder().state_bytes() == 0) {
+      throw nb::value_error((std::string("no vocoder: ") + vv_model_name(vocoder_.get())).c_str());
     }
   }
 
@@ -210,7 +210,7 @@ Raises:
 
 Args:
     predictor: A model of the system "plc".
-    vocoder: A model of the system "fargan".
+    vocoder: A model of the system "fargan" or "lpcnet".
     sample_rate: 8, 12, 16, 24 or 48 kHz. Above 8 kHz, noise with the spectrum of what was there is put in.
 
 Raises:

@@ -50,7 +50,7 @@ bool Concealer::Supports(int sample_rate) {
   return std::find(std::begin(kRates), std::end(kRates), sample_rate) != std::end(kRates);
 }
 
-Concealer::Concealer(const PredictorNetwork& predictor, Int8Path predictor_path, const FarganNetwork& vocoder,
+Concealer::Concealer(const PredictorNetwork& predictor, Int8Path predictor_path, const Vocoder& vocoder,
                      Int8Path vocoder_path, int sample_rate)
     : sample_rate_(sample_rate),
       hop_(sample_rate / 100),

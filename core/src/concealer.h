@@ -19,7 +19,7 @@ class Concealer {
   static bool Supports(int sample_rate);
 
   /// The networks must live as long. ok() is false afterwards if memory was short.
-  Concealer(const PredictorNetwork& predictor, Int8Path predictor_path, const FarganNetwork& vocoder,
+  Concealer(const PredictorNetwork& predictor, Int8Path predictor_path, const Vocoder& vocoder,
             Int8Path vocoder_path, int sample_rate);
 
   bool ok() const { return plc_.ok() && down_.delay_ticks() >= 0 && up_.delay_ticks() >= 0 && state_ && scratch_; }

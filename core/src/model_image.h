@@ -30,7 +30,7 @@ inline constexpr int kImageDimensions = 8;
 inline constexpr int kImageMaxTensors = 64;
 
 /// What the model is; tensors and dimensions follow from it.
-enum class ModelKind : uint32_t { kPercepNet = 1, kFargan = 2, kPredictor = 3 };
+enum class ModelKind : uint32_t { kPercepNet = 1, kFargan = 2, kPredictor = 3, kLpcnet = 4 };
 
 struct ImageHeader {
   char magic[8];      ///< "VVMODEL" and a zero

@@ -36,7 +36,7 @@ float GapAttenuation(int frame) {
   return kAttenuation[kAttenuations - 1] + kDecay * static_cast<float>(frame - kAttenuations + 1);
 }
 
-NeuralPlc::NeuralPlc(const PredictorNetwork& predictor, Int8Path predictor_path, const FarganNetwork& vocoder,
+NeuralPlc::NeuralPlc(const PredictorNetwork& predictor, Int8Path predictor_path, const Vocoder& vocoder,
                      Int8Path vocoder_path)
     : predictor_(&predictor),
       vocoder_(&vocoder),
@@ -76,9 +76,9 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
     predictor_->Step(predictor_path_, predictor_state(), inputs, unused);
   }
   constexpr int kFollowed = 2;
-  int hop = kHops - kFollowed - FarganNetwork::kMemoryFrames;
+  int hop = kHops - kFollowed - Vocoder::kMemoryFrames;
   const float* samples = history + hop * kSpeechHop;
-  vocoder_->Begin(vocoder_state(), samples - FarganNetwork::kBefore);
+  vocoder_->Begin(vocoder_state(), samples - Vocoder::kBefore);
   vocoder_->Feed(vocoder_state(), features[hop]);
   for (; hop < kHops - kFollowed; samples += kSpeechHop) vocoder_->Hear(vocoder_state(), features[++hop], samples);
   vocoder_->Follow(vocoder_path_, vocoder_state(), features[kHops - 1], samples);

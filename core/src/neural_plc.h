@@ -9,7 +9,7 @@
 
 #include "burg.h"
 #include "cepstrum.h"
-#include "fargan.h"
+#include "vocoder.h"
 #include "predictor.h"
 
 namespace vivavoce {
@@ -25,7 +25,7 @@ class NeuralPlc {
   static constexpr int kHistory = kHops * kSpeechHop;
 
   /// The networks must live as long. ok() is false afterwards if memory was short.
-  NeuralPlc(const PredictorNetwork& predictor, Int8Path predictor_path, const FarganNetwork& vocoder,
+  NeuralPlc(const PredictorNetwork& predictor, Int8Path predictor_path, const Vocoder& vocoder,
             Int8Path vocoder_path);
 
   bool ok() const { return analysis_.ok() && memory_ != nullptr; }
@@ -66,7 +66,7 @@ class NeuralPlc {
   static constexpr size_t kPredictorOffset = (sizeof(State) + 63) / 64 * 64;
 
   const PredictorNetwork* predictor_;
-  const FarganNetwork* vocoder_;
+  const Vocoder* vocoder_;
   Int8Path predictor_path_, vocoder_path_;
   SpeechAnalysis analysis_;
   std::unique_ptr<char[]> memory_;

@@ -222,7 +222,7 @@ class Model:
         The model of an image in memory.
 
         Args:
-            image: What the `image.py` of its system makes, such as `vivavoce.vocoder.image.fargan_image`.
+            image: What the `image.py` of its system makes, such as `vivavoce.vocoder.fargan_image.fargan_image`.
 
         Raises:
             ValueError: It is no model image of this version, or damaged.
@@ -234,7 +234,7 @@ class Model:
 
     @property
     def system(self) -> str:
-        """"percepnet", "fargan" or "plc"."""
+        """"percepnet", "fargan", "lpcnet" or "plc"."""
 
     @property
     def sample_rate(self) -> int:
@@ -302,9 +302,9 @@ class PercepNetNetwork:
     def copy(self) -> PercepNetNetwork:
         """A stream that goes on as this one would."""
 
-class FarganNetwork:
+class VocoderNetwork:
     """
-    The vocoder alone, as one stream at 16 kHz; for one thread at a time.
+    A vocoder alone, as one stream at 16 kHz; for one thread at a time.
 
     Frame k of the samples lies between the centres of features k and k + 1.
 
@@ -390,7 +390,7 @@ class FarganNetwork:
     def reset(self) -> None:
         """Back to the beginning, after silence."""
 
-    def copy(self) -> FarganNetwork:
+    def copy(self) -> VocoderNetwork:
         """A stream that goes on as this one would."""
 
 class PredictorNetwork:

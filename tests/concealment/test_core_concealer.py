@@ -15,7 +15,7 @@ from vivavoce.concealment.model import FeaturePredictor
 from vivavoce.signal.cepstrum import BARK_BANDS
 from vivavoce.vocoder.fargan import SIZES as VOCODER_SIZES
 from vivavoce.vocoder.fargan import Fargan
-from vivavoce.vocoder.image import fargan_image
+from vivavoce.vocoder.fargan_image import fargan_image
 
 SLOT = 320
 LEVEL, CONTRAST = 0.4, 1.15  # of neural_plc.cc
@@ -177,7 +177,7 @@ def test_it_conceals_before_anything_arrived(models):
 
 def test_bad_arguments_are_named(models):
     predictor, vocoder = models
-    with pytest.raises(ValueError, match="no FARGAN: plc-test"):
+    with pytest.raises(ValueError, match="no vocoder: plc-test"):
         Concealer(predictor, predictor)
     with pytest.raises(ValueError, match="no predictor of lost features: fargan-test"):
         Concealer(vocoder, vocoder)

@@ -11,7 +11,7 @@ from vivavoce.concealment.image import predictor_image
 from vivavoce.concealment.neural import PREDICTOR, VOCODER, NeuralConcealment
 from vivavoce.errors import ModelError
 from vivavoce.models import MODELS
-from vivavoce.vocoder.image import fargan_image
+from vivavoce.vocoder.fargan_image import fargan_image
 
 SLOT = 320
 SHIPPED = [pytest.param(PREDICTOR, predictor_image, id="predictor"), pytest.param(VOCODER, fargan_image, id="vocoder")]

@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from vivavoce._core import FarganNetwork, Model, PredictorNetwork, int8_paths
+from vivavoce._core import Model, PredictorNetwork, VocoderNetwork, int8_paths
 from vivavoce.concealment.features import INPUTS, LOST, RECEIVED, TOLD, predictor_inputs
 from vivavoce.concealment.image import predictor_image
 from vivavoce.concealment.loss import adversarial_loss, prediction_loss
@@ -85,8 +85,8 @@ def test_no_input_harms_it(model):
 
 
 def test_models_of_other_systems_and_bad_shapes_are_refused(model):
-    with pytest.raises(ValueError, match="must be a FARGAN"):
-        FarganNetwork(model)
+    with pytest.raises(ValueError, match="must be a vocoder"):
+        VocoderNetwork(model)
     with pytest.raises(ValueError, match=r"\(frames, 57\)"):
         PredictorNetwork(model).run(np.zeros((2, 20), np.float32))
 

@@ -9,15 +9,21 @@ from recipes import train, train_with_two, write_corpora
 
 pytest.importorskip("torch")
 
-from vivavoce._core import FarganNetwork, Model, PredictorNetwork
+from vivavoce._core import Model, PredictorNetwork, VocoderNetwork
 from vivavoce.training.corpus import SPEECH_CORPORA
 
 SMOKE = ["--size", "tiny", "--batch", "4", "--seconds", "1", "--echo", "2", "--threads", "1", "--warmup", "2"]
 FARGAN = pytest.param(
     "fargan",
     [*SMOKE, "--frames", "3", "--no-compiled"],
-    lambda model: FarganNetwork(model).synthesise(np.zeros((3, 20), np.float32)),
+    lambda model: VocoderNetwork(model).synthesise(np.zeros((3, 20), np.float32)),
     id="fargan",
+)
+LPCNET = pytest.param(
+    "lpcnet",
+    [*SMOKE, "--frames", "3"],
+    lambda model: VocoderNetwork(model).synthesise(np.zeros((3, 20), np.float32)),
+    id="lpcnet",
 )
 PLC = pytest.param("plc", SMOKE, lambda model: PredictorNetwork(model).run(np.zeros((3, 57), np.float32)), id="plc")
 
@@ -27,7 +33,7 @@ def data(tmp_path_factory):
     return write_corpora(tmp_path_factory.mktemp("data"))
 
 
-@pytest.mark.parametrize(("system", "options", "run"), [FARGAN, PLC])
+@pytest.mark.parametrize(("system", "options", "run"), [FARGAN, LPCNET, PLC])
 def test_a_run_leaves_a_model_and_another_begins_with_it(data, tmp_path, system, options, run):
     out, name = tmp_path / "first", f"{system}-tiny-v1"
     options = [*options, "--cache", str(tmp_path / "cache")]
@@ -52,7 +58,7 @@ def test_a_run_leaves_a_model_and_another_begins_with_it(data, tmp_path, system,
     assert json.loads((again / f"{system}-base-v1.json").read_text())["begun_from"] == f"{name}.safetensors"
 
 
-@pytest.mark.parametrize(("system", "options", "run"), [FARGAN, PLC])
+@pytest.mark.parametrize(("system", "options", "run"), [FARGAN, LPCNET, PLC])
 def test_two_processes_train_together(data, tmp_path, system, options, run):
     options = [*options, "--steps", "4", "--workers", "0", "--cache", str(tmp_path / "cache"), "--name", "two-v1"]
     train_with_two(system, data, tmp_path / "out", *options)

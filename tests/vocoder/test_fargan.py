@@ -19,9 +19,10 @@ from vivavoce.vocoder.fargan import (
     lpc_synthesis,
     period_taps,
     periods_of,
+    postfilter,
     subframe_periods,
 )
-from vivavoce.vocoder.train import excitation_of, subframe_predictions
+from vivavoce.vocoder.sequences import excitation_of, subframe_predictions
 
 
 @pytest.fixture
@@ -102,6 +103,23 @@ def test_the_excitation_stays_within_the_gain(model):
         assert model(replace(flat, levels=torch.full((2, 20, 4), 100.0))).abs().max() <= 2 * np.e
 
 
+def test_the_postfilter_raises_what_repeats_itself_and_only_where_there_is_voice(model):
+    told = heard(6)
+    voicing = told.features[..., -1]
+    with torch.no_grad():
+        voicing.fill_(-0.5)
+        assert torch.equal(model(told, 2, postfiltered=True), model(told, 2))
+        voicing.fill_(0.5)
+        assert not torch.equal(model(told, 2, postfiltered=True)[:, 2 * HOP :], model(told, 2)[:, 2 * HOP :])
+        assert torch.equal(model(told, 2, postfiltered=True)[:, : 2 * HOP], model(told, 2)[:, : 2 * HOP])
+    time = torch.arange(MEMORY + 4 * HOP)
+    taps = period_taps(torch.full((1, 4, 4), 80))
+    for period, gain in ((80, 1.0), (160, 0.5 / 1.5)):  # in time with the pitch, and against it
+        tone = torch.cos(2 * torch.pi * time / period)[None] * 0.1
+        made = postfilter(tone[:, MEMORY:], tone[:, :MEMORY], taps, torch.full((1, 6), 0.5), 0)
+        assert made.square().mean().sqrt() / tone.square().mean().sqrt() == pytest.approx(gain, rel=0.02)
+
+
 def test_the_filter_makes_the_samples_out_of_their_excitation():
     """As lfilter would, sub-frame by sub-frame, through matrices."""
     speech = voice(np.random.default_rng(1), 0.5, 16_000)
@@ -116,7 +134,8 @@ def test_the_filter_makes_the_samples_out_of_their_excitation():
 
 def test_it_learns_a_voice(model):
     """Sixty steps on one sequence: the loss must fall by a quarter."""
-    from vivavoce.vocoder.train import ItemMaker, cut, loss_of
+    from vivavoce.vocoder.fargan_train import loss_of
+    from vivavoce.vocoder.sequences import ItemMaker, cut
 
     class Speech:
         def speech(self, index):

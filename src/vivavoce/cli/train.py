@@ -107,7 +107,7 @@ def fargan(
     with _torch(threads):
         from vivavoce.training.loop import LoopConfig
         from vivavoce.vocoder.fargan import SIZES
-        from vivavoce.vocoder.train import FarganRun, train_fargan
+        from vivavoce.vocoder.fargan_train import FarganRun, train_fargan
     _check_size(size, SIZES)
     run = FarganRun(
         *(data, cache or out / "cache", out, name, size, init, batch, seconds, echo),
@@ -121,6 +121,48 @@ def fargan(
         *(steps, learning_rate, warmup, decay), average=0.999, betas=(0.8, 0.95), log_steps=50, bfloat16=False
     )
     typer.echo(train_fargan(run, loop, 2 * batch))
+
+
+@app.command()
+def lpcnet(
+    data: Data,
+    out: Out,
+    name: Name = "lpcnet-base-v1",
+    cache: Cache = None,
+    size: SmallSize = "base",
+    init: Init = None,
+    steps: Steps = 20_000,
+    batch: Batch = 64,
+    seconds: Seconds = 3.0,
+    frames: Annotated[int, typer.Option(min=1, help="Length of a sequence, in frames of 10 ms.")] = 15,
+    learning_rate: LearningRate = 2e-3,
+    warmup: Warmup = 100,
+    decay: Decay = 0.5,
+    echo: Annotated[int, typer.Option(min=1, help="Sequences that are cut out of an item.")] = 4,
+    workers: Workers = 1,
+    threads: Threads = None,
+    seed: Seed = 1,
+) -> None:
+    """Train LPCNet, a vocoder that makes one sample after the other: the yardstick.
+
+    Ends with the weights, the model's image and its card in OUT.
+    """
+    with _torch(threads):
+        from vivavoce.training.loop import LoopConfig
+        from vivavoce.vocoder.lpcnet import SIZES
+        from vivavoce.vocoder.lpcnet_train import LpcnetRun, train_lpcnet
+    _check_size(size, SIZES)
+    run = LpcnetRun(
+        *(data, cache or out / "cache", out, name, size, init, batch, seconds, echo),
+        window=16,
+        workers=workers,
+        seed=seed,
+        frames=frames,
+    )
+    loop = LoopConfig(
+        *(steps, learning_rate, warmup, decay), average=0.99, betas=(0.8, 0.98), log_steps=20, bfloat16=False
+    )
+    typer.echo(train_lpcnet(run, loop, 2 * batch))
 
 
 @app.command()

@@ -20,7 +20,7 @@ import numpy as np
 
 MAGIC = b"VVMODEL\0"
 VERSION = 1
-PERCEPNET, FARGAN, PREDICTOR = 1, 2, 3  # kinds of models
+PERCEPNET, FARGAN, PREDICTOR, LPCNET = 1, 2, 3, 4  # kinds of models
 FLOAT, INT8, SPARSE_INT8 = 1, 2, 3  # kinds of tensors
 
 HEADER = struct.Struct("<8sQQII32sII8II5I")

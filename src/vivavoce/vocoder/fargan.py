@@ -8,7 +8,9 @@ pre-emphasised. Departures, so that less must be learned:
 - the network makes the excitation of a linear prediction that the cepstrum tells, as that of LPCNet does, and what it
   looks back at is excitation: the envelope need not be learned, and the gain starts from the level of what is left;
 - it adds to the pitch prediction, which one more gate weights, where the paper's replaces it;
-- pitch and envelope go over from frame to frame in steps of a sub-frame.
+- pitch and envelope go over from frame to frame in steps of a sub-frame;
+- what is heard of the excitation has its pitch prediction added once more: harmonics stand out (PLCMOS +0.06 to +0.08,
+  PESQ +0.02 to +0.03 in copy synthesis; 16 readers of split val).
 """
 
 from __future__ import annotations
@@ -20,23 +22,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vivavoce.signal.cepstrum import FEATURES, HOP, LPC_ORDER
-from vivavoce.signal.pitch import WIDE_BAND
+from vivavoce.signal.cepstrum import HOP, LPC_ORDER, VOICING
+from vivavoce.vocoder.frames import MAX_PERIOD, MIN_LEVEL, SUBFRAME, SUBFRAMES, FrameNetwork, periods_of
 
-SUBFRAMES = 4  # of a frame
-SUBFRAME = HOP // SUBFRAMES
 MARGIN = 2  # samples about the prediction, so that the network can interpolate
 PREDICTION = SUBFRAME + 2 * MARGIN
-MAX_PERIOD, MIN_PERIOD = WIDE_BAND.max_period, WIDE_BAND.min_period
 MEMORY = MAX_PERIOD + MARGIN  # past samples that a sub-frame looks at
 GLIDE = 1.25  # periods further apart are two pitches, and nothing goes over between them
-CONTEXT = 1  # frames of features on either side
 GATES = 3  # of a GRU
 PREDICTION_GATES = 5  # of the GRUs, of the last hidden layer, and of the result
 FRAMEWISE = ("embedding", "dense", "convolution", "condition", "gain")  # layers that run once a frame
 LEVEL_OFFSET = 1.5  # the gain over the root mean square of the excitation, as a logarithm: peaks are higher
 MAX_LOG_GAIN = 1.0
-MIN_LEVEL = 1e-5  # of an excitation
+POSTFILTER = 0.5  # share of the pitch prediction that is added to what is heard ...
+VOICED = (0.2, 0.5)  # ... rising from none, by the voicing feature
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class Heard:
     excitation: Tensor
 
 
-class Fargan(nn.Module):
+class Fargan(FrameNetwork):
     """Features to pre-emphasised speech.
 
     Attributes:
@@ -112,13 +111,9 @@ class Fargan(nn.Module):
     """
 
     def __init__(self, size: FarganSize) -> None:
-        super().__init__()
+        super().__init__(size.embedding, size.dense, size.convolution, size.condition)
         self.size = size
         width, (first, second, third) = size.input, size.grus
-        self.embedding = nn.Embedding(MAX_PERIOD - MIN_PERIOD + 1, size.embedding)
-        self.dense = nn.Linear(FEATURES + size.embedding, size.dense)
-        self.convolution = nn.Conv1d(size.dense, size.convolution, 2 * CONTEXT + 1)
-        self.condition = nn.Linear(size.convolution, SUBFRAMES * size.condition)
         self.gain = nn.Linear(size.condition, 1)
         self.input = nn.Linear(2 * (size.condition + PREDICTION + SUBFRAME), width)
         self.input_glu = nn.Linear(width, width, bias=False)
@@ -140,28 +135,8 @@ class Fargan(nn.Module):
         for cell in (self.gru1, self.gru2, self.gru3):
             for block in cell.weight_hh.chunk(GATES):
                 nn.init.orthogonal_(block)
-        # cepstra are up to ten times as large as what a tanh tells apart
-        self.dense.weight[:, 0] *= 0.2
-        nn.init.normal_(self.embedding.weight, std=0.3)
         nn.init.zeros_(self.gain.weight)
         nn.init.zeros_(self.gain.bias)
-
-    def conditions(self, features: Tensor, periods: Tensor) -> tuple[Tensor, Tensor]:
-        """What the sub-frames of all frames but the outer ones are told.
-
-        Args:
-            features: Shape (batch, frames + 2, 20).
-            periods: Their pitch, whole samples, shape (batch, frames + 2), int64.
-
-        Returns:
-            Conditioning vectors, shape (batch, frames, 4, condition), and the logarithm of the gains over the levels,
-            shape (batch, frames, 4, 1). Frame k lies between the centres of features k and k + 1.
-        """
-        joined = torch.cat([features, self.embedding(periods - MIN_PERIOD)], -1)
-        dense = torch.tanh(self.dense(joined))
-        hidden = torch.tanh(self.convolution(dense.transpose(1, 2))).transpose(1, 2)
-        condition = torch.tanh(self.condition(hidden)).unflatten(-1, (SUBFRAMES, -1))
-        return condition, LEVEL_OFFSET + self.gain(condition)
 
     def begin(self, past: Tensor, dtype: torch.dtype = torch.float32) -> FarganState:
         """State before the sub-frame that follows `past`; the memories are empty."""
@@ -182,22 +157,24 @@ class Fargan(nn.Module):
         """What `step` calculates with, rounded once for all sub-frames."""
         return {name: weight.to(dtype) for name, weight in self.named_parameters() if not name.startswith(FRAMEWISE)}
 
-    def forward(self, heard: Heard, primed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(
+        self, heard: Heard, primed: int = 0, dtype: torch.dtype = torch.float32, postfiltered: bool = False
+    ) -> Tensor:
         """Synthesise.
 
         Args:
             heard: What the network is told.
             primed: So many frames at the beginning are known.
             dtype: Of matrix products within sub-frames.
+            postfiltered: As it is heard; training leaves it out.
 
         Returns:
             Pre-emphasised samples, shape (batch, 160 * frames); those of primed frames are the known ones.
         """
-        features = heard.features
-        periods = periods_of(features)
-        conditions, log_gains = self.conditions(features, periods)
-        gains = torch.exp(torch.clamp(torch.log(heard.levels[..., None] + MIN_LEVEL) + log_gains, max=MAX_LOG_GAIN))
-        taps = period_taps(subframe_periods(periods))
+        conditions = self.conditions(heard.features)
+        log_gains = torch.log(heard.levels[..., None] + MIN_LEVEL) + LEVEL_OFFSET + self.gain(conditions)
+        gains = torch.exp(torch.clamp(log_gains, max=MAX_LOG_GAIN))
+        taps = period_taps(subframe_periods(periods_of(heard.features)))
         weights, excitation = self.weights(dtype), []
         state = self.begin(heard.past, dtype)
         for index in range(conditions.shape[1]):
@@ -205,7 +182,10 @@ class Fargan(nn.Module):
             told = conditions[:, index], gains[:, index], taps[:, index]
             made, state = self.step(weights, *told, state, known)
             excitation.append(made)
-        return lpc_synthesis(torch.cat(excitation, 1), heard.predictions, heard.samples_before)
+        whole = torch.cat(excitation, 1)
+        if postfiltered:
+            whole = postfilter(whole, heard.past, taps, heard.features[..., VOICING], primed)
+        return lpc_synthesis(whole, heard.predictions, heard.samples_before)
 
 
 def frame(
@@ -285,6 +265,27 @@ def subframe(
     return excitation, FarganState(past, now, (states[0], states[1], states[2]))
 
 
+def postfilter(excitation: Tensor, past: Tensor, taps: Tensor, voicing: Tensor, primed: int) -> Tensor:
+    """The excitation as it is heard.
+
+    Args:
+        excitation: Shape (batch, 160 * frames).
+        past: Before it, shape (batch, 258).
+        taps: Of all sub-frames, shape (batch, frames, 4, 44).
+        voicing: Features, shape (batch, frames + 2).
+        primed: So many frames at the beginning are heard as they are.
+    """
+    whole = torch.cat([past, excitation], 1)
+    places = taps.flatten(1, 2) + SUBFRAME * torch.arange(taps.shape[1] * SUBFRAMES, device=taps.device)[:, None]
+    again = torch.gather(whole, 1, places[..., MARGIN:-MARGIN].flatten(1)).clamp(-1, 1)
+    parts = (2 * torch.arange(SUBFRAMES, device=voicing.device) + 1) / (2 * SUBFRAMES)
+    before, after = voicing[:, 1:-1, None], voicing[:, 2:, None]
+    strength = POSTFILTER * ((before + parts * (after - before) - VOICED[0]) / (VOICED[1] - VOICED[0])).clamp(0, 1)
+    strength[:, :primed] = 0
+    strength = strength.flatten(1).repeat_interleave(SUBFRAME, 1)
+    return (excitation + strength * again) / (1 + strength)
+
+
 def lpc_synthesis(excitation: Tensor, predictions: Tensor, before: Tensor) -> Tensor:
     """What the filters make of their excitation.
 
@@ -327,12 +328,6 @@ def ringing_matrix(predictions: Tensor) -> Tensor:
     padded = functional.pad(predictions, (0, 1))
     places = torch.arange(LPC_ORDER, device=predictions.device)
     return padded[..., (places[:, None] + places).clamp(max=LPC_ORDER)]
-
-
-def periods_of(features: Tensor) -> Tensor:
-    """Pitch periods that features tell, whole samples, int64: `signal.cepstrum.period_of_feature`."""
-    octaves = torch.clamp(features[..., -2].float(), -1.5, 1.5)
-    return torch.floor(0.5 + MAX_PERIOD / torch.exp2(octaves + 1.5)).long()
 
 
 def subframe_periods(periods: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Sequences that FARGAN learns from."""
+"""Sequences that vocoders learn from."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 
 from vivavoce.signal.cepstrum import FEATURES, HOP, LPC_ORDER
 from vivavoce.vocoder.fargan import MEMORY
-from vivavoce.vocoder.train import cut
+from vivavoce.vocoder.sequences import cut
 
 
 def test_a_sequence_is_cut_where_it_says():

@@ -1,0 +1,115 @@
+"""Training of FARGAN: its loss, the run, and what it exports.
+
+The work is done by `vivavoce.training`. As in the paper there is no
+teacher forcing: each sequence begins with two frames that are known, and then hears itself alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vivavoce.signal.cepstrum import HOP, SAMPLE_RATE
+from vivavoce.training.corpus import SPEECH_CORPORA
+from vivavoce.training.distributed import join
+from vivavoce.training.export import read_weights, write_model, write_weights
+from vivavoce.training.loop import LoopConfig, Trainer
+from vivavoce.training.run import Run, card_of, tensors, train
+from vivavoce.training.speech import speech_of
+from vivavoce.vocoder.fargan import SIZES, Fargan, Heard
+from vivavoce.vocoder.fargan_image import fargan_image
+from vivavoce.vocoder.loss import vocoder_loss
+from vivavoce.vocoder.sequences import PRIMED, ItemMaker, cut, validation_batches
+
+PRECISION = torch.bfloat16  # of matrix products: twice as fast, and int8 will be coarser
+SYSTEM = "fargan"
+
+
+@dataclass(frozen=True)
+class FarganRun(Run):
+    """A training run.
+
+    Attributes:
+        frames: Length of a sequence, without those that are known; an item is cut into as many as `echo` says.
+        compiled: Whether the step of a frame is compiled: twice as fast, after two minutes; takes a C++ compiler.
+    """
+
+    frames: int = 15
+    compiled: bool = True
+
+
+def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of a batch of sequences."""
+    heard = {name: array for name, array in batch.items() if name != "samples"}
+    made = model(Heard(**heard), PRIMED, PRECISION)
+    return vocoder_loss(made, batch["samples"], PRIMED * HOP, HOP)
+
+
+def train_fargan(run: FarganRun, loop: LoopConfig, validation_items: int) -> Path:
+    """Train, or go on training, a FARGAN.
+
+    Args:
+        run: What is trained.
+        loop: How.
+        validation_items: Of the split `val`, that every checkpoint is judged by.
+
+    Returns:
+        The folder with `weights.safetensors`, the averaged weights, and, under the model's name, the model.
+
+    Raises:
+        AudioFileError, ValueError: The corpora or the weights to begin with are not what they should be.
+    """
+    processes = join()
+    torch.manual_seed(run.seed)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    make = ItemMaker(speech_of(run, "train", run.seed + 1000 * processes.rank))
+    model = Fargan(SIZES[run.size])
+    if run.init:
+        model.load_state_dict(tensors(read_weights(run.init)[0]))
+    validation = validation_batches(run, run.frames, max(1, run.batch // processes.count), validation_items)
+    trainer = Trainer(model, loop, run.folder, processes, model.matrices())
+    if run.compiled:
+        model.step = trainer.average.step = torch.compile(model.step, dynamic=False)
+    train(
+        run,
+        trainer,
+        make,
+        loss_of,
+        validation,
+        lambda average: export(average, run),
+        lambda loss: finish(run, trainer, loss),
+        prepare=lambda items, random: cut(items, run.frames, random),
+    )
+    return run.folder
+
+
+def export(model: Fargan, run: Run) -> None:
+    """Write the weights."""
+    weights = {name: weight.float().cpu().numpy() for name, weight in model.state_dict().items()}
+    metadata = {"system": SYSTEM, "name": run.name, "size": run.size, "sample_rate": str(SAMPLE_RATE)}
+    write_weights(run.weights, weights, metadata)
+
+
+def finish(run: FarganRun, trainer: Trainer[Fargan], validation_loss: float) -> None:
+    """Write the model, its image and its card."""
+    weights, metadata = read_weights(run.weights)
+    card = card_of(
+        run,
+        trainer,
+        validation_loss,
+        system=SYSTEM,
+        sample_rate=SAMPLE_RATE,
+        architecture={
+            "source": "Valin et al., arXiv 2405.21069",
+            "size": run.size,
+            "weights": sum(weight.size for weight in weights.values()),
+            "precision": "int8 weights and activations within sub-frames, float32 state",
+            **asdict(SIZES[run.size]),
+        },
+        corpora=SPEECH_CORPORA,
+        hours={"hours_of_audio_seen": trainer.step * run.batch * run.frames / 360_000},
+    )
+    write_model(run.folder, run.name, run.weights, fargan_image(weights, metadata), card)

@@ -1,0 +1,115 @@
+"""Training of LPCNet: its loss, the run, and what it exports.
+
+Each sample is told the true ones before it, with a little noise: in synthesis they will not be perfect either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vivavoce.signal.cepstrum import SAMPLE_RATE
+from vivavoce.training.corpus import SPEECH_CORPORA
+from vivavoce.training.distributed import join
+from vivavoce.training.export import read_weights, write_model, write_weights
+from vivavoce.training.loop import LoopConfig, Trainer
+from vivavoce.training.run import Run, card_of, tensors, train
+from vivavoce.training.speech import speech_of
+from vivavoce.vocoder.lpcnet import SIZES, Lpcnet, bits_of, sampled
+from vivavoce.vocoder.lpcnet_image import lpcnet_image
+from vivavoce.vocoder.sequences import PRIMED, ItemMaker, cut, validation_batches
+
+SYSTEM = "lpcnet"
+MAX_NOISE = 0.3  # of the level, in the past
+
+
+@dataclass(frozen=True)
+class LpcnetRun(Run):
+    """A training run.
+
+    Attributes:
+        frames: Length of a sequence; an item is cut into as many as `echo` says.
+    """
+
+    frames: int = 15
+
+
+def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of a batch of sequences: bits a sample, beyond the first 5 ms."""
+    samples = batch["samples"]
+    share = MAX_NOISE * torch.rand(len(samples), 1, device=samples.device)
+    told = (batch[name] for name in ("features", "predictions", "levels", "samples", "samples_before"))
+    heard = sampled(*told, share * torch.randn_like(samples))
+    logits = model(heard)
+    nats = functional.binary_cross_entropy_with_logits(logits, bits_of(heard.target).to(logits.dtype), reduction="none")
+    bits = nats.sum(-1)[:, 80:].mean() / torch.log(torch.tensor(2.0))
+    return bits, {}
+
+
+def train_lpcnet(run: LpcnetRun, loop: LoopConfig, validation_items: int) -> Path:
+    """Train, or go on training, an LPCNet.
+
+    Args:
+        run: What is trained.
+        loop: How.
+        validation_items: Of the split `val`, that every checkpoint is judged by.
+
+    Returns:
+        The folder with `weights.safetensors`, the averaged weights, and, under the model's name, the model.
+
+    Raises:
+        AudioFileError, ValueError: The corpora or the weights to begin with are not what they should be.
+    """
+    processes = join()
+    torch.manual_seed(run.seed)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    make = ItemMaker(speech_of(run, "train", run.seed + 1000 * processes.rank))
+    model = Lpcnet(SIZES[run.size])
+    if run.init:
+        model.load_state_dict(tensors(read_weights(run.init)[0]))
+    validation = validation_batches(run, run.frames, max(1, run.batch // processes.count), validation_items)
+    trainer = Trainer(model, loop, run.folder, processes)
+    train(
+        run,
+        trainer,
+        make,
+        loss_of,
+        validation,
+        lambda average: export(average, run),
+        lambda loss: finish(run, trainer, loss),
+        prepare=lambda items, random: cut(items, run.frames, random),
+    )
+    return run.folder
+
+
+def export(model: Lpcnet, run: Run) -> None:
+    """Write the weights."""
+    weights = {name: weight.float().cpu().numpy() for name, weight in model.state_dict().items()}
+    metadata = {"system": SYSTEM, "name": run.name, "size": run.size, "sample_rate": str(SAMPLE_RATE)}
+    write_weights(run.weights, weights, metadata)
+
+
+def finish(run: LpcnetRun, trainer: Trainer[Lpcnet], validation_loss: float) -> None:
+    """Write the model, its image and its card."""
+    weights, metadata = read_weights(run.weights)
+    card = card_of(
+        run,
+        trainer,
+        validation_loss,
+        system=SYSTEM,
+        sample_rate=SAMPLE_RATE,
+        architecture={
+            "source": "Valin and Skoglund, ICASSP 2019; Subramani et al., INTERSPEECH 2022",
+            "size": run.size,
+            "weights": sum(weight.size for weight in weights.values()),
+            "precision": "float32, but int8 in the convolution and the conditioning layer",
+            **asdict(SIZES[run.size]),
+        },
+        corpora=SPEECH_CORPORA,
+        hours={"hours_of_audio_seen": trainer.step * run.batch * (PRIMED + run.frames) / 360_000},
+    )
+    write_model(run.folder, run.name, run.weights, lpcnet_image(weights, metadata), card)
