@@ -93,7 +93,8 @@ def test_the_whole_path_noise_denoiser_and_network(tmp_path, random_model, rate)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["noise"], result["snr_db"]) == (str(NOISE), 5)
-    assert (result["models"], result["denoise_delay_ms"]) == (["percepnet-test-v1"], 30)
+    assert result["models"] == ["percepnet-test-v1", "plc-base-v1", "fargan-base-v1"]
+    assert result["denoise_delay_ms"] == 30
     assert result["playout_delay_ms"] == 100
     assert set(result["cpu_seconds_per_second"]) == {"denoise", "encode", "network", "receive", "playout"}
     assert soundfile.info(tmp_path / "out.wav").frames == 6 * rate
@@ -125,6 +126,8 @@ def test_noise_alone_is_heard_and_reported(tmp_path):
         pytest.param(["{speech}", "{out}", "--loss", "{text}"], 1, "line 2", id="trace with words in it"),
         pytest.param(["{speech}", "{out}", "--protect", "prayer"], 2, "prayer", id="protection"),
         pytest.param(["{speech}", "{out}", "--conceal", "magic"], 2, "magic", id="concealer"),
+        pytest.param(["{speech}", "{out}", "--vocoder", "voder"], 2, "voder", id="vocoder"),
+        pytest.param(["{speech}", "{out}", "--conceal", "opus", "--vocoder", "fargan"], 2, "opus", id="no vocoder"),
         pytest.param(["{speech}", "{out}", "--playout-delay", "soon"], 2, "soon", id="delay in words"),
         pytest.param(["{speech}", "{out}", "--playout-delay=-5"], 2, "-5", id="delay below zero"),
         pytest.param(["{speech}", "{out}", "--sample-rate", "44100"], 2, "44100", id="rate"),

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from vivavoce.cli.options import JSON_HELP, LOSS_HELP, PROTECT_HELP, read_loss, read_number_or, warn
+from vivavoce.cli.options import (
+    CONCEAL_HELP,
+    JSON_HELP,
+    LOSS_HELP,
+    PROTECT_HELP,
+    VOCODER_HELP,
+    read_loss,
+    read_number_or,
+    warn,
+)
 
 if TYPE_CHECKING:
     from vivavoce.cli.microphone import Speech
@@ -27,7 +36,8 @@ def call(
         str, typer.Option(help="Loss in % the encoder prepares for; auto: that of --loss.")
     ] = "auto",
     protect: Annotated[str, typer.Option(help=PROTECT_HELP)] = "none",
-    conceal: Annotated[str, typer.Option(help="opus, neural, silence or repeat.")] = "opus",
+    conceal: Annotated[str, typer.Option(help=CONCEAL_HELP)] = "neural",
+    vocoder: Annotated[str | None, typer.Option(help=VOCODER_HELP)] = None,
     playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = "100",
     sample_rate: Annotated[int, typer.Option(help="16000 or 48000.")] = 16_000,
     denoise: Annotated[bool, typer.Option("--denoise", help="Take noise out before it is sent.")] = False,
@@ -41,7 +51,7 @@ def call(
     """Send INPUT over a lossy network and write what is heard to OUTPUT."""
     from vivavoce.audio import PIPE, check_writable, write_wav
     from vivavoce.cli.microphone import Microphone
-    from vivavoce.concealment.concealer import create_concealer
+    from vivavoce.concealment.concealer import create_concealer, with_vocoder
     from vivavoce.transport.call import CallSettings, simulate_call
     from vivavoce.transport.protection import Protection
     from vivavoce.transport.receiver import MAX_PLAYOUT_DELAY_MS
@@ -55,11 +65,11 @@ def call(
         bitrate_bps=bitrate,
         expected_loss_pct=read_number_or("auto", "--expect-loss", expect_loss, 0, 100),
         protection=Protection.parse(protect),
-        conceal=conceal,
+        conceal=with_vocoder(conceal, vocoder),
         playout_delay_ms=read_number_or("adaptive", "--playout-delay", playout_delay, 0, MAX_PLAYOUT_DELAY_MS),
         sample_rate=sample_rate,
     )
-    concealer = create_concealer(conceal, sample_rate)  # a wrong name is found before the file is read
+    concealer = create_concealer(settings.conceal, sample_rate)  # a wrong name is found before the file is read
     microphone = Microphone(noise, snr, denoise=denoise, model=model)
     if target != PIPE:
         check_writable(target, force=force)
@@ -103,6 +113,7 @@ def _summary(result: CallResult, settings: CallSettings, page: Path | None) -> d
         "bitrate_bps": round(result.bitrate_bps, 1),
         "expected_loss_pct": round(result.expected_loss_pct, 3),
         "slots": result.slots,
+        "reasons": result.stats.as_dict()["reasons"],
         "protection": {name: round(share, 4) for name, share in result.protection.items()},
         "playout_delay_ms": round(result.playout_delay_ms, 3),
         "cpu_seconds_per_second": {

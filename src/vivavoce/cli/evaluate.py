@@ -51,7 +51,7 @@ def call(
     config: Annotated[
         list[str] | None, typer.Option(help="One more configuration, PROTECT@BPS: lbrr+red:2@48000; repeatable.")
     ] = None,
-    conceal: Annotated[str, typer.Option(help="Some of opus,neural,silence,repeat.")] = "opus",
+    conceal: Annotated[str, typer.Option(help="Some of opus,neural,neural:lpcnet,silence,repeat.")] = "opus",
     playout_delay: Annotated[str, typer.Option(help="Milliseconds or adaptive; 100,200 compares.")] = "1100",
     expect_loss: Annotated[
         str, typer.Option(help="Loss in % the encoder prepares for; auto: that of --loss.")

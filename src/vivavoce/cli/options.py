@@ -16,6 +16,8 @@ LOSS_HELP = (
     "lost one) or burst:NAME."
 )
 PROTECT_HELP = "none, lbrr, red:1, red:1,2, lbrr+red:2 ..."
+CONCEAL_HELP = "neural, opus, silence or repeat."
+VOCODER_HELP = "Of neural concealment: fargan, or lpcnet, the dear yardstick. [fargan]"
 JSON_HELP = "JSON on stdout, one object a line."
 
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from vivavoce.cli.options import JSON_HELP, LOSS_HELP, read_loss, read_number_or
+from vivavoce.cli.options import (
+    CONCEAL_HELP,
+    JSON_HELP,
+    LOSS_HELP,
+    VOCODER_HELP,
+    read_loss,
+    read_number_or,
+)
 from vivavoce.errors import VivavoceError
 
 if TYPE_CHECKING:
@@ -42,7 +49,8 @@ def receive(
     playout_delay: Annotated[str, typer.Option(help="From capture to playout in ms, or adaptive.")] = PLAYOUT_DELAY_MS,
     loss: Annotated[str | None, typer.Option(help="Drop what arrives. " + LOSS_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Of --loss.", min=0)] = 0,
-    conceal: Annotated[str, typer.Option(help="opus, neural, silence or repeat.")] = "opus",
+    conceal: Annotated[str, typer.Option(help=CONCEAL_HELP)] = "neural",
+    vocoder: Annotated[str | None, typer.Option(help=VOCODER_HELP)] = None,
     sample_rate: Annotated[int, typer.Option(help="8000, 12000, 16000, 24000 or 48000.")] = 48_000,
     rtcp_mux: Annotated[bool, typer.Option("--rtcp-mux", help="RTCP on the port of RTP (RFC 5761).")] = False,
     payload_type: Annotated[int | None, typer.Option(help="Of Opus; else 111, 96 or 97.", min=0, max=127)] = None,
@@ -53,6 +61,7 @@ def receive(
     """Play an RTP stream that comes by UDP into a WAV file, in real time, until it ends or Ctrl-C."""
     from vivavoce.audio import PIPE, check_writable, write_whole
     from vivavoce.cli.udp import listen as open_port
+    from vivavoce.concealment.concealer import with_vocoder
     from vivavoce.transport.network import Network
     from vivavoce.transport.receiver import MAX_PLAYOUT_DELAY_MS, Receiver
 
@@ -66,7 +75,7 @@ def receive(
     receiver = Receiver(
         sample_rate,
         playout_delay_ms=delay_ms,
-        conceal=conceal,
+        conceal=with_vocoder(conceal, vocoder),
         payload_types=place.payload_types,
     )
     network = Network(None if loss is None else read_loss(loss), seed=seed)

@@ -148,7 +148,23 @@ class Repetition:
         return cycle[position % len(cycle)] * gain
 
 
-CONCEALERS = ("opus", "neural", "silence", "repeat")
+VOCODERS = ("fargan", "lpcnet")  # of neural concealment; the first unless told
+CONCEALERS = ("opus", "neural", *(f"neural:{vocoder}" for vocoder in VOCODERS[1:]), "silence", "repeat")
+
+
+def with_vocoder(name: str, vocoder: str | None) -> str:
+    """The concealer `name`, going on with that vocoder: as `create_concealer` and reports name it.
+
+    Raises:
+        ValueError: There is no such vocoder, or the concealer has none.
+    """
+    if vocoder is None:
+        return name
+    if vocoder not in VOCODERS:
+        raise ValueError(f"vocoder must be one of {', '.join(VOCODERS)}, got {vocoder!r}")
+    if name != "neural":
+        raise ValueError(f"a vocoder belongs to neural concealment, not to {name!r}")
+    return name if vocoder == VOCODERS[0] else f"{name}:{vocoder}"
 
 
 def create_concealer(name: str, sample_rate: int) -> Concealer:
@@ -157,14 +173,15 @@ def create_concealer(name: str, sample_rate: int) -> Concealer:
     Raises:
         ValueError: No such concealer.
     """
+    if name not in CONCEALERS:
+        raise ValueError(f"concealer must be one of {', '.join(CONCEALERS)}, got {name!r}")
     if name == "opus":
         return OpusConcealment()
-    if name == "neural":
-        from vivavoce.concealment.neural import NeuralConcealment
-
-        return NeuralConcealment(sample_rate)
     if name == "silence":
         return Silence()
     if name == "repeat":
         return Repetition(sample_rate)
-    raise ValueError(f"concealer must be one of {', '.join(CONCEALERS)}, got {name!r}")
+    from vivavoce.concealment.neural import NeuralConcealment
+
+    _, _, vocoder = name.partition(":")
+    return NeuralConcealment(sample_rate, vocoder=f"{vocoder or VOCODERS[0]}-base-v1")

@@ -1,7 +1,7 @@
 """Neural concealment in the core, as a `Concealer`: predicted features, and a vocoder that goes on from what was heard.
 
 J.-M. Valin et al., "Real-time packet loss concealment with mixed generative and predictive model" (INTERSPEECH 2022),
-with FARGAN (arXiv 2405.21069) for its vocoder.
+with FARGAN (arXiv 2405.21069) or LPCNet (ICASSP 2019) for its vocoder.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from vivavoce import _core
 from vivavoce.codec.gap_encoder import GapEncoder
 from vivavoce.codec.opus import OpusDecoder
+from vivavoce.concealment.concealer import VOCODERS
 from vivavoce.concealment.tonality import HISTORY_S, TONAL, tonality
 from vivavoce.errors import ModelError
 from vivavoce.models import find_model, load_model
@@ -32,7 +33,7 @@ class NeuralConcealment:
     Args:
         sample_rate: Of the samples: 8, 12, 16, 24 or 48 kHz. Above 8 kHz, noise goes on as it was.
         predictor: Name of a model of the package, or path, of the system "plc".
-        vocoder: Of the system "fargan".
+        vocoder: Of a vocoder's system: "fargan" or "lpcnet".
 
     Raises:
         ModelError: A model is missing, damaged or of another system.
@@ -44,9 +45,9 @@ class NeuralConcealment:
 
     def __init__(self, sample_rate: int, predictor: str | Path = PREDICTOR, vocoder: str | Path = VOCODER) -> None:
         self._models = load_model(find_model(predictor)), load_model(find_model(vocoder))
-        for model, name, system in zip(self._models, (predictor, vocoder), ("plc", "fargan"), strict=True):
-            if model.core.system != system:
-                raise ModelError(Path(name), f"must be of the system {system}, got {model.core.system}")
+        for model, name, systems in zip(self._models, (predictor, vocoder), (("plc",), VOCODERS), strict=True):
+            if model.core.system not in systems:
+                raise ModelError(Path(name), f"must be of the system {' or '.join(systems)}, got {model.core.system}")
         self._core = _core.Concealer(self._models[0].core, self._models[1].core, sample_rate)
         self._sample_rate, self._tonality_samples = sample_rate, round(HISTORY_S * sample_rate)
         self._kept: tuple[tuple[int, int], GapEncoder | None] | None = None  # with TOC and length of a slot

@@ -40,7 +40,7 @@ class Configuration:
     Attributes:
         protection: What the sender adds.
         bitrate_bps: The column: all configurations of a column are brought to this measured rate.
-        conceal: What fills a slot for which nothing came: "opus", "neural", "silence" or "repeat".
+        conceal: What fills a slot for which nothing came: one of `concealment.concealer.CONCEALERS`.
         playout_delay_ms: From capture to playout; None is adaptive.
     """
 

@@ -44,7 +44,7 @@ class CallSettings:
         bitrate_bps: Target for all RTP payload bytes.
         expected_loss_pct: What the encoder prepares for; None: the loss rate of `loss`.
         protection: What the sender adds.
-        conceal: "opus", "neural", "silence" or "repeat".
+        conceal: One of `concealment.concealer.CONCEALERS`.
         playout_delay_ms: From capture to playout; None adapts it.
         sample_rate: 16000 or 48000 Hz, of input, codec and output.
     """

@@ -53,7 +53,7 @@ class Receiver:
         sample_rate: Of the samples that `playout` returns: 8, 12, 16, 24 or 48 kHz.
         playout_delay_ms: From capture to playout of a slot; None adapts it to the network. Without `anchor`, capture is
             taken as the arrival of the fastest recent packet, less its duration.
-        conceal: "opus", "neural", "silence" or "repeat"; or a `Concealer`.
+        conceal: One of `concealment.concealer.CONCEALERS`, or a `Concealer`.
         payload_types: RTP payload type to "opus" or "red".
         anchor: (RTP timestamp, seconds): when that timestamp was captured, on the clock of `arrival_time` and `now`;
             for two ends that share one (a simulation, or RTCP over synchronised clocks). Playout begins there even if
