@@ -103,6 +103,14 @@ class Concealer {
     });
   }
 
+  void Foresee(const Array& array, int gap) {
+    const Vector<float> samples("samples", array);
+    CheckCount(samples.size());
+    if (gap < 0) throw nb::value_error(("gap must not be negative, got " + std::to_string(gap)).c_str());
+    const vivavoce::FlushDenormals modes;
+    concealer_.Foresee(samples.data(), static_cast<int>(samples.size()), gap);
+  }
+
   FloatVector Ahead(size_t count) {
     CheckCount(count, vivavoce::Concealer::kMaxAhead);
     return NewArray<FloatVector>(count, [&](float* out) {
@@ -239,6 +247,17 @@ Args:
 
 Returns:
     Shape (count,), float32 in [-1, 1].)")
+      .def("foresee", &Concealer::Foresee, "samples"_a.noconvert(), "gap"_a,
+           nb::sig("def foresee(self, samples: " VV_FLOATS ", gap: int) -> None"),
+           R"(Tell what follows the gap that is next, or that lasts, so that what is made goes over to it.
+
+Args:
+    samples: Shape (samples,), float32; from 20 ms on, and of them the first 60.
+    gap: Samples from the beginning of the gap to the first of them.
+
+Raises:
+    TypeError: `samples` is not float32.
+    ValueError: `samples` has another shape, or `gap` is negative.)")
       .def("ahead", &Concealer::Ahead, "count"_a, nb::sig("def ahead(self, count: int) -> " VV_FLOATS),
            R"(What `conceal` would make next in the gap that it began, without going on and without the GIL.
 

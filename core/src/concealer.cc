@@ -95,6 +95,22 @@ void Concealer::Conceal(float* out, int count) {
   Remember(out, count, true);
 }
 
+void Concealer::Foresee(const float* samples, int count, int gap) {
+  constexpr int kMaxHops = kMaxForeseenMs / 10;
+  const int hops = std::min(count / hop_, kMaxHops);
+  if (hops < NeuralPlc::kMinForeseen || gap < 0) return;
+  if (!state_->in_gap) Begin();
+  float sane[kMaxHops * kMaxHop], speech[kMaxHops * kSpeechHop];
+  for (int i = 0; i < hops * hop_; ++i) sane[i] = Sane(Splat<F32x4>(samples[i]))[0];
+  const float* heard = sane;
+  if (sample_rate_ != kSpeechRate) {
+    down_.Reset();
+    down_.Process(sane, hops * hop_, speech);
+    heard = speech;
+  }
+  plc_.Foresee(heard, hops, (gap + hop_ / 2) / hop_);
+}
+
 void Concealer::Ahead(float* out, int count) {
   State& s = *state_;
   if (!s.in_gap) {

@@ -29,6 +29,11 @@ class Concealer {
   /// finite counts as 0.
   void Receive(const float* in, int count, bool joined, float* out);
 
+  /// Tells `count` samples that follow a gap of `gap` samples: the one that is next, or that lasts. Between 20 ms and
+  /// kMaxForeseenMs count.
+  void Foresee(const float* samples, int count, int gap);
+  static constexpr int kMaxForeseenMs = 60;
+
   /// Makes samples where none arrived.
   void Conceal(float* out, int count);
 

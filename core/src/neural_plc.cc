@@ -29,6 +29,14 @@ float Energy(const float* x, int count) {
   return Sum(sum);
 }
 
+/// Goes `share` of the way to other features; pitch jumps where it is another voice's.
+void Approach(float* features, const float* others, float share) {
+  constexpr float kVoices = .5f;  // octaves
+  const float pitch = features[kBarkBands];
+  for (int i = 0; i < kSpeechFeatures; ++i) features[i] += share * (others[i] - features[i]);
+  if (std::fabs(others[kBarkBands] - pitch) > kVoices) features[kBarkBands] = share < .5f ? pitch : others[kBarkBands];
+}
+
 }  // namespace
 
 float GapAttenuation(int frame) {
@@ -57,6 +65,7 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
   s.frames = 0;
   s.loudest = 0.f;
   s.limit = 1.f;
+  s.foreseen_at = 0;
   std::memset(&s.analysis, 0, sizeof s.analysis);
   std::memset(predictor_state(), 0, predictor_->state_bytes());
   constexpr int kFirst = kHops - kHeard;
@@ -93,7 +102,21 @@ void NeuralPlc::Predict(float* features) {
   const float nothing[PredictorNetwork::kInputs] = {};
   predictor_->Step(predictor_path_, predictor_state(), nothing, features);
   for (int i = 1; i < kBarkBands; ++i) features[i] *= kContrast;
-  features[0] += kLevel + GapAttenuation(s.frames++);
+  const int frame = s.frames++;
+  features[0] += kLevel + GapAttenuation(frame);
+  if (frame < s.foreseen_at) Approach(features, s.foreseen, static_cast<float>(frame + 1) / (s.foreseen_at + 1));
+}
+
+void NeuralPlc::Foresee(const float* samples, int hops, int gap) {
+  State& s = state();
+  std::memset(&s.analysis, 0, sizeof s.analysis);
+  float features[kSpeechFeatures];
+  for (int hop = 0; hop < hops; ++hop, samples += kSpeechHop) {
+    analysis_.Advance(samples, &s.analysis, features);
+    if (hop + 1 == kMinForeseen) std::copy_n(features, kBarkBands, s.foreseen);
+  }
+  std::copy_n(features + kBarkBands, kSpeechFeatures - kBarkBands, s.foreseen + kBarkBands);  // the longer, the surer
+  s.foreseen_at = gap + 1;
 }
 
 void NeuralPlc::MakeFrame(float* samples) {

@@ -34,6 +34,11 @@ class NeuralPlc {
   /// arrive. The samples are finite and within +-4.
   void Begin(const float* history, const uint8_t* made);
 
+  /// Tells what follows the gap that began: `hops` hops of samples, at least kMinForeseen, whose first begins `gap` hops
+  /// after the beginning of the gap. The features of what is made then go over to theirs.
+  void Foresee(const float* samples, int hops, int gap);
+  static constexpr int kMinForeseen = 2;
+
   /// The next kSpeechHop samples of the gap, in [-1, 1] and no more than 3 dB louder than the loudest 10 ms before it.
   void MakeFrame(float* samples);
 
@@ -51,6 +56,8 @@ class NeuralPlc {
     int frames;     // predicted since the gap began
     float loudest;  // energy of a hop before the gap
     float limit;    // gain that the last frame ended with
+    int foreseen_at;  // frame of the gap, as `frames` counts them; 0 where none is
+    float foreseen[kSpeechFeatures];
     SpeechAnalysis::State analysis;
   };
 

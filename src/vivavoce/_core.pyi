@@ -536,7 +536,7 @@ class Concealer:
 
     Args:
         predictor: A model of the system "plc".
-        vocoder: A model of the system "fargan".
+        vocoder: A model of the system "fargan" or "lpcnet".
         sample_rate: 8, 12, 16, 24 or 48 kHz. Above 8 kHz, noise with the spectrum of what was there is put in.
 
     Raises:
@@ -570,6 +570,19 @@ class Concealer:
 
         Returns:
             Shape (count,), float32 in [-1, 1].
+        """
+
+    def foresee(self, samples: numpy.typing.NDArray[numpy.float32], gap: int) -> None:
+        """
+        Tell what follows the gap that is next, or that lasts, so that what is made goes over to it.
+
+        Args:
+            samples: Shape (samples,), float32; from 20 ms on, and of them the first 60.
+            gap: Samples from the beginning of the gap to the first of them.
+
+        Raises:
+            TypeError: `samples` is not float32.
+            ValueError: `samples` has another shape, or `gap` is negative.
         """
 
     def ahead(self, count: int) -> numpy.typing.NDArray[numpy.float32]:

@@ -25,14 +25,25 @@ class Concealer(Protocol):
     Attributes:
         smooths_joins: How a gap turns into what was decoded is this concealer's own business, in `receive`; otherwise
             the receiver fades over, from the decoder's concealment.
+        foresees: Whether `foresee` is worth calling.
         remark: Why the gap that lasts is filled otherwise than usual; else empty. It joins the reason of a slot.
     """
 
     smooths_joins: bool
+    foresees: bool
     remark: str
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
         """Take a slot that was decoded; return what is played for it (the join after a gap may be smoothed)."""
+        ...
+
+    def foresee(self, samples: np.ndarray, gap: int) -> None:
+        """Hear what follows the gap that is next, or that lasts: packets behind it are here already.
+
+        Args:
+            samples: Shape (samples,), float32, as the decoder's state of before the gap makes them.
+            gap: Samples from the beginning of the gap to the first of them.
+        """
         ...
 
     def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
@@ -56,10 +67,14 @@ class OpusConcealment:
     """The decoder's own concealment, as it is."""
 
     smooths_joins = False
+    foresees = False
     remark = ""
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
         return samples
+
+    def foresee(self, samples: np.ndarray, gap: int) -> None:
+        pass
 
     def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
         return decoder.conceal(count)
@@ -72,10 +87,14 @@ class Silence:
     """Zeros: the floor."""
 
     smooths_joins = True
+    foresees = False
     remark = ""
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
         return samples
+
+    def foresee(self, samples: np.ndarray, gap: int) -> None:
+        pass
 
     def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
         return np.zeros_like(decoder.conceal(count))
@@ -95,6 +114,7 @@ class Repetition:
     """
 
     smooths_joins = True
+    foresees = False
     remark = ""
 
     def __init__(self, sample_rate: int) -> None:
@@ -116,6 +136,9 @@ class Repetition:
             self._cycle, self._concealed = None, 0
         self._past = np.concatenate([self._past, samples])[-len(self._past) :]
         return samples
+
+    def foresee(self, samples: np.ndarray, gap: int) -> None:
+        pass
 
     def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
         decoder.conceal(count)

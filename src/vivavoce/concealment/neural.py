@@ -41,6 +41,7 @@ class NeuralConcealment:
     """
 
     smooths_joins = False
+    foresees = True
     remark = ""
 
     def __init__(self, sample_rate: int, predictor: str | Path = PREDICTOR, vocoder: str | Path = VOCODER) -> None:
@@ -65,6 +66,10 @@ class NeuralConcealment:
         joined = self._encoder is not None
         self._end_gap()
         return self._core.receive(np.asarray(samples, np.float32), joined)
+
+    def foresee(self, samples: np.ndarray, gap: int) -> None:
+        """See `Concealer`."""
+        self._core.foresee(np.asarray(samples, np.float32), gap)
 
     def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
         """See `Concealer`."""

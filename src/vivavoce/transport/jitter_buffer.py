@@ -88,6 +88,16 @@ class JitterBuffer:
         place = bisect_right(self._order, timestamp)
         return self._payloads[self._order[place]] if place < len(self._order) else None
 
+    def run_after(self, timestamp: int, ticks: int) -> list[Payload]:
+        """The first payloads that begin later than this time and follow each other, until they last so long."""
+        run: list[Payload] = []
+        place = bisect_right(self._order, timestamp)
+        for following in self._order[place:]:
+            if run and (run[-1].timestamp + run[-1].ticks != following or following - run[0].timestamp >= ticks):
+                break
+            run.append(self._payloads[following])
+        return run
+
     def remove(self, timestamp: int) -> None:
         """Drop the payload that begins here: it could not be decoded."""
         if timestamp in self._payloads:

@@ -23,6 +23,7 @@ from vivavoce.transport.playout_clock import PlayoutClock
 from vivavoce.transport.rtp import OPUS_CLOCK_HZ
 from vivavoce.transport.stats import SLOT_TICKS, ReceiverStats
 
+FORESEEN_TICKS = 2_880  # 60 ms: enough to tell a pitch
 PLC_STEP_TICKS = 120  # libopus conceals multiples of 2.5 ms
 RESYNC_S = 0.5  # further off than this the position jumps; nearer, it slides
 LEAD_DECAY = 0.999  # per slot: a block size that is no longer used is forgotten in twenty seconds
@@ -63,6 +64,7 @@ class _Gap:
     start: int
     sequence_before: int | None
     snapshot: bytes
+    foreseen: bool = False  # what comes behind it, by the concealer
     late: dict[int, Payload] = field(default_factory=dict)
     ticks: int = 0
     samples: int = 0
@@ -264,11 +266,33 @@ class Player:
             with self._lock:
                 self._gap = gap
         count = self._samples(choice.ticks)
+        if choice.source == "plc" and self._concealer.foresees:
+            self._foresee(count)
         if choice.source == "dtx":
             return self._decoder.conceal(count), choice
         samples = self._concealer.conceal(self._decoder, count)
         remark = self._concealer.remark
         return samples, choice._replace(reason=f"{choice.reason}; {remark}") if remark else choice
+
+    def _foresee(self, count: int) -> None:
+        """Let the concealer hear what follows the gap, once a packet from behind it is here."""
+        gap = self._gap
+        if gap is None or gap.foreseen:
+            return
+        with self._lock:
+            payloads = self._buffer.run_after(self.position, FORESEEN_TICKS)
+        if not payloads:
+            return
+        gap.foreseen = True
+        state = self._decoder.snapshot()
+        try:
+            self._decoder.conceal(count)
+            heard = [self._decoder.decode(payload.data) for payload in payloads]
+        except PacketError:
+            return
+        finally:
+            self._decoder.restore(state)
+        self._concealer.foresee(np.concatenate(heard), self._samples(payloads[0].timestamp - gap.start))
 
     def _decode_payload(self, choice: _Choice, payload: Payload) -> np.ndarray:
         count = self._samples(choice.ticks)
