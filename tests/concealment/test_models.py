@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from vivavoce._core import Concealer, Model
+from vivavoce.audio import resample
 from vivavoce.codec.opus import OpusDecoder, OpusEncoder
 from vivavoce.concealment.concealer import create_concealer
 from vivavoce.concealment.image import predictor_image
@@ -57,6 +59,28 @@ def distance(concealer, speech):
 def test_what_is_made_is_nearer_to_the_speech_than_silence_is(speech_16k):
     neural = distance(create_concealer("neural", 16_000), speech_16k)
     assert neural < 0.5 * distance(create_concealer("silence", 16_000), speech_16k)
+
+
+@pytest.mark.parametrize("sample_rate", [16_000, 48_000])
+def test_a_gap_is_nearer_to_the_speech_where_its_end_is_foreseen(speech_16k, sample_rate):
+    speech = resample(speech_16k, 16_000, sample_rate)
+    gap, behind = sample_rate // 10, 6 * sample_rate // 100
+    models = [Model(str(MODELS / f"{name}.vvm")) for name in (PREDICTOR, VOCODER)]
+    distances = []
+    for at in range(sample_rate, len(speech) - gap - behind, sample_rate // 4):
+        lost = speech[at : at + gap]
+        if (lost**2).mean() < 1e-4:
+            continue
+        concealer = Concealer(*models, sample_rate)
+        concealer.receive(speech[:at])
+        other = concealer.copy()
+        other.foresee(speech[at + gap :][:behind], gap)
+        made = [resample(each.conceal(gap), sample_rate, 16_000)[800:] for each in (concealer, other)]
+        truth = log_spectra(resample(lost, sample_rate, 16_000)[800:])
+        distances.append([np.abs(log_spectra(each) - truth).mean() for each in made])
+    alone, foreseen = np.mean(distances, axis=0)
+    assert len(distances) > 8
+    assert foreseen < 0.9 * alone
 
 
 def test_models_are_named_and_those_of_other_systems_refused():

@@ -33,6 +33,21 @@ def test_neighbours_are_found_by_time():
     assert buffer.after(2880) is None
 
 
+def test_a_run_ends_where_a_payload_is_missing_or_when_it_is_long_enough():
+    buffer = JitterBuffer()
+    for timestamp in (0, 2880, 3840, 4800, 7680):
+        buffer.insert(payload(timestamp))
+
+    def run(timestamp, ticks):
+        return [following.timestamp for following in buffer.run_after(timestamp, ticks)]
+
+    assert run(0, 2880) == [2880, 3840, 4800]
+    assert run(0, 1920) == [2880, 3840]
+    assert run(0, 10_000) == [2880, 3840, 4800]
+    assert run(4800, 2880) == [7680]
+    assert run(7680, 2880) == []
+
+
 def test_what_is_over_is_dropped():
     buffer = JitterBuffer()
     for timestamp in (0, 960, 1920):

@@ -267,14 +267,14 @@ class Player:
                 self._gap = gap
         count = self._samples(choice.ticks)
         if choice.source == "plc" and self._concealer.foresees:
-            self._foresee(count)
+            self._foresee()
         if choice.source == "dtx":
             return self._decoder.conceal(count), choice
         samples = self._concealer.conceal(self._decoder, count)
         remark = self._concealer.remark
         return samples, choice._replace(reason=f"{choice.reason}; {remark}") if remark else choice
 
-    def _foresee(self, count: int) -> None:
+    def _foresee(self) -> None:
         """Let the concealer hear what follows the gap, once a packet from behind it is here."""
         gap = self._gap
         if gap is None or gap.foreseen:
@@ -285,8 +285,7 @@ class Player:
             return
         gap.foreseen = True
         state = self._decoder.snapshot()
-        try:
-            self._decoder.conceal(count)
+        try:  # without concealment before it, after which libopus would fade in
             heard = [self._decoder.decode(payload.data) for payload in payloads]
         except PacketError:
             return
