@@ -146,6 +146,14 @@ def test_what_is_behind_a_gap_is_told_once_and_changes_no_state(delay_ms, known)
     assert (samples == np.concatenate(heard[60:])).all()
 
 
+def test_what_is_more_than_a_second_behind_a_gap_tells_nothing():
+    concealer = Foreseeing()
+    receiver = Receiver(RATE, playout_delay_ms=1_500, conceal=concealer)
+    play(receiver, on_time(packets(), tuple(range(40, 100))), 3.1)
+    assert receiver.stats.slots["plc"] > 0
+    assert not concealer.told
+
+
 def test_a_late_packet_is_discarded_and_repairs_the_decoder():
     """After a gap whose packet came too late to be heard, the next slots are those of a call without loss."""
     stream = packets(

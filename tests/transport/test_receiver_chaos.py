@@ -94,7 +94,7 @@ def test_any_stream_is_played(chunk):
         receiver = Receiver(
             int(random.choice([8_000, 16_000, 48_000])),
             playout_delay_ms=None if random.random() < 0.3 else float(random.choice([0, 20, 60, 200])),
-            conceal=str(random.choice(["opus", "silence", "repeat"])),
+            conceal=str(random.choice(["opus", "neural", "silence", "repeat"])),
             anchor=anchor,
         )
         now, asked = 0.0, 0

@@ -24,6 +24,7 @@ from vivavoce.transport.rtp import OPUS_CLOCK_HZ
 from vivavoce.transport.stats import SLOT_TICKS, ReceiverStats
 
 FORESEEN_TICKS = 2_880  # 60 ms: enough to tell a pitch
+FORESEEN_WITHIN_TICKS = 48_000  # of the beginning of a gap: longer ones have long faded
 PLC_STEP_TICKS = 120  # libopus conceals multiples of 2.5 ms
 RESYNC_S = 0.5  # further off than this the position jumps; nearer, it slides
 LEAD_DECAY = 0.999  # per slot: a block size that is no longer used is forgotten in twenty seconds
@@ -281,7 +282,7 @@ class Player:
             return
         with self._lock:
             payloads = self._buffer.run_after(self.position, FORESEEN_TICKS)
-        if not payloads:
+        if not payloads or payloads[0].timestamp - gap.start > FORESEEN_WITHIN_TICKS:
             return
         gap.foreseen = True
         state = self._decoder.snapshot()
