@@ -80,9 +80,10 @@ class Lpcnet(FrameNetwork):
         ramp = torch.linspace(-1, 1, CODES)[:, None]  # neighbours are alike
         for codes in (self.signal, self.prediction, self.excitation):
             codes.weight.normal_(std=0.1).add_(ramp * torch.randn(1, self.size.sample))
-        for cell in (self.gru_a, self.gru_b):
-            for block in cell.weight_hh_l0.chunk(3):
-                nn.init.orthogonal_(block)
+        for name, weight in self.named_parameters():
+            if name.endswith("weight_hh_l0"):
+                for block in weight.chunk(3):
+                    nn.init.orthogonal_(block)
         for neuron in (self.first, self.second):
             neuron.weight.normal_(std=0.3)
 

@@ -42,8 +42,10 @@ def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[st
     """The loss of a batch of sequences: bits a sample, beyond the first 5 ms."""
     samples = batch["samples"]
     share = MAX_NOISE * torch.rand(len(samples), 1, device=samples.device)
-    told = (batch[name] for name in ("features", "predictions", "levels", "samples", "samples_before"))
-    heard = sampled(*told, share * torch.randn_like(samples))
+    heard = sampled(
+        *(batch["features"], batch["predictions"], batch["levels"], samples, batch["samples_before"]),
+        noise=share * torch.randn_like(samples),
+    )
     logits = model(heard)
     nats = functional.binary_cross_entropy_with_logits(logits, bits_of(heard.target).to(logits.dtype), reduction="none")
     bits = nats.sum(-1)[:, 80:].mean() / torch.log(torch.tensor(2.0))
