@@ -108,7 +108,7 @@ void Concealer::Foresee(const float* samples, int count, int gap) {
     down_.Process(sane, hops * hop_, speech);
     heard = speech;
   }
-  plc_.Foresee(heard, hops, (gap + hop_ / 2) / hop_);
+  plc_.Foresee(heard, hops, gap / hop_ + (gap % hop_ >= hop_ / 2 ? 1 : 0));
 }
 
 void Concealer::Ahead(float* out, int count) {

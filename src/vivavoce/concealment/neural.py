@@ -53,6 +53,7 @@ class NeuralConcealment:
         self._sample_rate, self._tonality_samples = sample_rate, round(HISTORY_S * sample_rate)
         self._kept: tuple[tuple[int, int], GapEncoder | None] | None = None  # with TOC and length of a slot
         self._encoder: GapEncoder | None = None  # of the gap that lasts, as long as the decoder follows it
+        self._foreseen: tuple[np.ndarray, int] | None = None  # and not yet told to the core
         self._in_gap = False
 
     @property
@@ -69,7 +70,7 @@ class NeuralConcealment:
 
     def foresee(self, samples: np.ndarray, gap: int) -> None:
         """See `Concealer`."""
-        self._core.foresee(np.asarray(samples, np.float32), gap)
+        self._foreseen = np.asarray(samples, np.float32), gap
 
     def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
         """See `Concealer`."""
@@ -81,6 +82,9 @@ class NeuralConcealment:
             self._encoder = None if tonal else self._gap_encoder(decoder, count)
         if self.remark:
             return self._core.receive(decoder.conceal(count))
+        if self._foreseen is not None:
+            self._core.foresee(*self._foreseen)
+            self._foreseen = None
         encoder = self._encoder
         if encoder is None or encoder.frame_samples != count:
             self._encoder = None
@@ -99,7 +103,7 @@ class NeuralConcealment:
         self._end_gap()
 
     def _end_gap(self) -> None:
-        self._in_gap, self._encoder, self.remark = False, None, ""
+        self._in_gap, self._encoder, self._foreseen, self.remark = False, None, None, ""
 
     def _gap_encoder(self, decoder: OpusDecoder, count: int) -> GapEncoder | None:
         toc = decoder.last_toc
