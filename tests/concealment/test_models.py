@@ -14,9 +14,14 @@ from vivavoce.concealment.neural import PREDICTOR, VOCODER, NeuralConcealment
 from vivavoce.errors import ModelError
 from vivavoce.models import MODELS
 from vivavoce.vocoder.fargan_image import fargan_image
+from vivavoce.vocoder.lpcnet_image import lpcnet_image
 
 SLOT = 320
-SHIPPED = [pytest.param(PREDICTOR, predictor_image, id="predictor"), pytest.param(VOCODER, fargan_image, id="vocoder")]
+SHIPPED = [
+    pytest.param(PREDICTOR, predictor_image, id="predictor"),
+    pytest.param(VOCODER, fargan_image, id="fargan"),
+    pytest.param("lpcnet-base-v1", lpcnet_image, id="lpcnet"),
+]
 
 
 @pytest.mark.parametrize(("name", "image_of"), SHIPPED)
@@ -85,6 +90,7 @@ def test_a_gap_is_nearer_to_the_speech_where_its_end_is_foreseen(speech_16k, sam
 
 def test_models_are_named_and_those_of_other_systems_refused():
     assert NeuralConcealment(48_000).model_names == (PREDICTOR, VOCODER)
+    assert create_concealer("neural:lpcnet", 48_000).model_names == (PREDICTOR, "lpcnet-base-v1")
     with pytest.raises(ModelError, match="must be of the system plc, got fargan"):
         NeuralConcealment(16_000, predictor=VOCODER)
     with pytest.raises(ModelError, match="no model of this name"):
