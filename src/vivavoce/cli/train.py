@@ -160,7 +160,7 @@ def lpcnet(
         frames=frames,
     )
     loop = LoopConfig(
-        *(steps, learning_rate, warmup, decay), average=0.99, betas=(0.8, 0.98), log_steps=20, bfloat16=False
+        *(steps, learning_rate, warmup, decay), average=0.99, betas=(0.8, 0.98), log_steps=25, bfloat16=False
     )
     typer.echo(train_lpcnet(run, loop, 2 * batch))
 
