@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -41,15 +42,21 @@ class LpcnetRun(Run):
 def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a batch of sequences: bits a sample, beyond the first 5 ms."""
     samples = batch["samples"]
-    share = MAX_NOISE * torch.rand(len(samples), 1, device=samples.device)
     heard = sampled(
         *(batch["features"], batch["predictions"], batch["levels"], samples, batch["samples_before"]),
-        noise=share * torch.randn_like(samples),
+        noise=batch.get("noise", torch.zeros_like(samples)),
     )
     logits = model(heard)
     nats = functional.binary_cross_entropy_with_logits(logits, bits_of(heard.target).to(logits.dtype), reduction="none")
     bits = nats.sum(-1)[:, 80:].mean() / torch.log(torch.tensor(2.0))
     return bits, {}
+
+
+def with_noise(batch: dict[str, np.ndarray], random: np.random.Generator) -> dict[str, np.ndarray]:
+    """The batch, with noise for the past of each sequence, relative to the level; validation has none."""
+    shape = batch["samples"].shape
+    noise = random.uniform(0, MAX_NOISE, (shape[0], 1)) * random.standard_normal(shape)
+    return batch | {"noise": noise.astype(np.float32)}
 
 
 def train_lpcnet(run: LpcnetRun, loop: LoopConfig, validation_items: int) -> Path:
@@ -83,7 +90,7 @@ def train_lpcnet(run: LpcnetRun, loop: LoopConfig, validation_items: int) -> Pat
         validation,
         lambda average: export(average, run),
         lambda loss: finish(run, trainer, loss),
-        prepare=lambda items, random: cut(items, run.frames, random),
+        prepare=lambda items, random: with_noise(cut(items, run.frames, random), random),
     )
     return run.folder
 
