@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "elementary.h"
+#include "sane.h"
 #include "simd.h"
 #include "state_layout.h"
 
@@ -17,8 +18,6 @@ constexpr float kGlide = 1.25f;  // periods further apart are two pitches
 
 // Of the pitch postfilter, by PESQ and PLCMOS on split val.
 constexpr float kPostfilter = .5f, kVoicedFrom = .2f, kVoicedTo = .5f;
-
-float Limited(float x, float low, float high) { return std::min(std::max(low, x), high); }  // NaN becomes `low`
 
 /// Of a sub-frame, between the periods at both ends of its frame.
 int SubframePeriod(int before, int after, int index) {

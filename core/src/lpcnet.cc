@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "elementary.h"
+#include "sane.h"
 #include "simd.h"
 
 namespace vivavoce {
@@ -143,7 +144,7 @@ void LpcnetNetwork::Make(Int8Path, void* state, const Subframe& subframe, const 
     Step(state, codes);
     const float sample =
         known != nullptr ? known[i] : prediction + level * values_[Draw(state, sharpness)];
-    made[kLpcOrder + i] = std::min(std::max(-kMaxSample, sample), kMaxSample);
+    made[kLpcOrder + i] = Limited(sample, -kMaxSample, kMaxSample);
     past->left = made[kLpcOrder + i] - prediction;
   }
   std::copy_n(made + kLpcOrder, kSubframe, samples);

@@ -1,6 +1,7 @@
 // What nothing downstream of a signal's input is disturbed by.
 #pragma once
 
+#include <algorithm>
 #include <limits>
 
 #include "simd.h"
@@ -16,5 +17,8 @@ inline F32x4 Sane(F32x4 x) {
   return Select(magnitude < std::numeric_limits<float>::infinity(),
                 Select(x < -kLargestSample, Splat<F32x4>(-kLargestSample), limited), Splat<F32x4>(0.f));
 }
+
+/// From `low` to `high`; NaN becomes `low`.
+inline float Limited(float x, float low, float high) { return std::min(std::max(low, x), high); }
 
 }  // namespace vivavoce

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "elementary.h"
+#include "sane.h"
 #include "simd.h"
 
 namespace vivavoce {
@@ -12,13 +13,19 @@ namespace {
 constexpr float kMaxCepstrum = 100.f;
 constexpr float kLn2 = 0.693147181f;
 
-float Limited(float x, float low, float high) { return std::min(std::max(low, x), high); }  // NaN becomes `low`
-
 /// Whole samples that a pitch feature tells.
 int Period(float feature) {
   const float octaves = Limited(feature, -1.5f, 1.5f) + 1.5f;
   const float period = WideBandSearch::kMaxPeriod * Exp(Splat<F32x4>(-kLn2 * octaves))[0];
   return std::clamp(static_cast<int>(0.5f + period), WideBandSearch::kMinPeriod, WideBandSearch::kMaxPeriod);
+}
+
+/// Pre-emphasis, in pieces.
+void Sharpen(const float* samples, int count, float limit, float* last, float* sharp) {
+  for (int i = 0; i < count; ++i) {
+    sharp[i] = Limited(samples[i] - kPreemphasis * *last, -limit, limit);
+    *last = Limited(samples[i], -limit, limit);
+  }
 }
 
 }  // namespace
@@ -112,18 +119,6 @@ void Vocoder::ForSubframes(void* state, One one) const {
     std::copy_n(samples + kSubframe - kLpcOrder, kLpcOrder, memory->samples);
   }
 }
-
-namespace {
-
-/// Pre-emphasis, in pieces.
-void Sharpen(const float* samples, int count, float limit, float* last, float* sharp) {
-  for (int i = 0; i < count; ++i) {
-    sharp[i] = Limited(samples[i] - kPreemphasis * *last, -limit, limit);
-    *last = Limited(samples[i], -limit, limit);
-  }
-}
-
-}  // namespace
 
 void Vocoder::Hear(void* state, const float* features, const float* samples) const {
   Feed(state, features);

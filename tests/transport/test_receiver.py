@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from transport.streams import FRAME_S, on_time, packets, play, speech
-from vivavoce.codec.opus import OpusDecoder
-from vivavoce.concealment.concealer import OpusConcealment
 from vivavoce.transport import rtcp
 from vivavoce.transport.receiver import Receiver
 from vivavoce.transport.rtp import RtpPacket
@@ -115,43 +113,6 @@ def test_reordering_and_duplication_cost_nothing_within_the_delay():
     assert stats.packets_duplicated == 150
     assert stats.packets_received == 150
     assert stats.packets_lost == 0
-
-
-class Foreseeing(OpusConcealment):
-    """Opus's own concealment, that notes what it is told."""
-
-    foresees = True
-
-    def __init__(self):
-        self.told = []
-
-    def foresee(self, samples, gap):
-        self.told.append((samples, gap))
-
-
-@pytest.mark.parametrize(("delay_ms", "known"), [pytest.param(200, 960, id="long"), pytest.param(60, 320, id="short")])
-def test_what_is_behind_a_gap_is_told_once_and_changes_no_state(delay_ms, known):
-    """A gap of 5 packets: with a delay of 60 ms the packet behind it comes while the gap is played."""
-    arrivals = on_time(packets(bitrate_bps=48_000), tuple(range(60, 65)))
-    concealer = Foreseeing()
-    foreseeing = play(Receiver(RATE, playout_delay_ms=delay_ms, conceal=concealer), arrivals, 3.1)
-    blind = play(Receiver(RATE, playout_delay_ms=delay_ms), arrivals, 3.1)
-    assert (foreseeing == blind).all()
-    ((samples, gap),) = concealer.told
-    assert (gap, len(samples)) == (5 * 320, known)
-    if delay_ms == 60:  # the decoder had begun to conceal
-        return
-    decoder = OpusDecoder(RATE)
-    heard = [decoder.decode(RtpPacket.parse(datagram).payload) for _, datagram in arrivals[: 60 + known // 320]]
-    assert (samples == np.concatenate(heard[60:])).all()
-
-
-def test_what_is_more_than_a_second_behind_a_gap_tells_nothing():
-    concealer = Foreseeing()
-    receiver = Receiver(RATE, playout_delay_ms=1_500, conceal=concealer)
-    play(receiver, on_time(packets(), tuple(range(40, 100))), 3.1)
-    assert receiver.stats.slots["plc"] > 0
-    assert not concealer.told
 
 
 def test_a_late_packet_is_discarded_and_repairs_the_decoder():

@@ -21,9 +21,9 @@ from vivavoce.concealment.model import SIZES, AdversarialPredictor, FeaturePredi
 from vivavoce.signal.cepstrum import HOP, SAMPLE_RATE
 from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
-from vivavoce.training.export import read_weights, write_model, write_weights
+from vivavoce.training.export import read_weights, write_model
 from vivavoce.training.loop import Batch, LoopConfig, Trainer
-from vivavoce.training.run import Run, card_of, stacked, tensors, train
+from vivavoce.training.run import Run, card_of, stacked, tensors, train, write_averaged
 from vivavoce.training.speech import SpeechMaker, speech_of
 
 FRAMES_PER_PACKET = 2
@@ -158,17 +158,11 @@ def train_predictor(run: Run, loop: LoopConfig, validation_items: int) -> Path:
         make,
         loss_of,
         _validation(run, traces, validation_items),
-        lambda average: export(average, run),
+        lambda average: write_averaged(average.predictor, run, SYSTEM, SAMPLE_RATE),
         lambda loss: finish(run, trainer, loss),
         prepare=lambda items, random: cut(items, traces, random),
     )
     return run.folder
-
-
-def export(model: AdversarialPredictor, run: Run) -> None:
-    """Write the weights of the predictor."""
-    weights = {name: weight.float().cpu().numpy() for name, weight in model.predictor.state_dict().items()}
-    write_weights(run.weights, weights, {"system": SYSTEM, "name": run.name, "sample_rate": str(SAMPLE_RATE)})
 
 
 def finish(run: Run, trainer: Trainer[AdversarialPredictor], validation_loss: float) -> None:

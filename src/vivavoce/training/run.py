@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vivavoce.training.export import LICENCES, source_revision
+from vivavoce.training.export import LICENCES, source_revision, write_weights
 from vivavoce.training.loop import Batch, Network, Trainer
 from vivavoce.training.pool import Item, ItemPool
 
@@ -124,6 +124,20 @@ def stacked(items: Sequence[Item]) -> Arrays:
 def tensors(arrays: Arrays) -> Batch:
     """The same for PyTorch."""
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def write_averaged(average: nn.Module, run: Run, system: str, sample_rate: int) -> None:
+    """Write the weights of a run.
+
+    Args:
+        average: The network with averaged weights.
+        run: Says where, and the model's name and size.
+        system: What the model is of.
+        sample_rate: In Hz.
+    """
+    weights = {name: weight.float().cpu().numpy() for name, weight in average.state_dict().items()}
+    metadata = {"system": system, "name": run.name, "size": run.size, "sample_rate": str(sample_rate)}
+    write_weights(run.weights, weights, metadata)
 
 
 @torch.no_grad()

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from vivavoce.signal.cepstrum import HOP, SAMPLE_RATE
 from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
-from vivavoce.training.export import read_weights, write_model, write_weights
+from vivavoce.training.export import read_weights, write_model
 from vivavoce.training.loop import LoopConfig, Trainer
-from vivavoce.training.run import Run, card_of, tensors, train
+from vivavoce.training.run import Run, card_of, tensors, train, write_averaged
 from vivavoce.training.speech import speech_of
 from vivavoce.vocoder.fargan import SIZES, Fargan, Heard
 from vivavoce.vocoder.fargan_image import fargan_image
@@ -79,18 +79,11 @@ def train_fargan(run: FarganRun, loop: LoopConfig, validation_items: int) -> Pat
         make,
         loss_of,
         validation,
-        lambda average: export(average, run),
+        lambda average: write_averaged(average, run, SYSTEM, SAMPLE_RATE),
         lambda loss: finish(run, trainer, loss),
         prepare=lambda items, random: cut(items, run.frames, random),
     )
     return run.folder
-
-
-def export(model: Fargan, run: Run) -> None:
-    """Write the weights."""
-    weights = {name: weight.float().cpu().numpy() for name, weight in model.state_dict().items()}
-    metadata = {"system": SYSTEM, "name": run.name, "size": run.size, "sample_rate": str(SAMPLE_RATE)}
-    write_weights(run.weights, weights, metadata)
 
 
 def finish(run: FarganRun, trainer: Trainer[Fargan], validation_loss: float) -> None:

@@ -5,6 +5,7 @@ Each sample is told the true ones before it, with a little noise: in synthesis t
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from torch.nn import functional
 from vivavoce.signal.cepstrum import SAMPLE_RATE
 from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
-from vivavoce.training.export import read_weights, write_model, write_weights
+from vivavoce.training.export import read_weights, write_model
 from vivavoce.training.loop import LoopConfig, Trainer
-from vivavoce.training.run import Run, card_of, tensors, train
+from vivavoce.training.run import Run, card_of, tensors, train, write_averaged
 from vivavoce.training.speech import speech_of
 from vivavoce.vocoder.lpcnet import SIZES, Lpcnet, bits_of, sampled
 from vivavoce.vocoder.lpcnet_image import lpcnet_image
@@ -26,6 +27,7 @@ from vivavoce.vocoder.sequences import PRIMED, ItemMaker, cut, validation_batche
 
 SYSTEM = "lpcnet"
 MAX_NOISE = 0.3  # of the level, in the past
+UNHEARD = 80  # samples at the beginning of a sequence, until the GRUs know where they are
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,7 @@ def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[st
     )
     logits = model(heard)
     nats = functional.binary_cross_entropy_with_logits(logits, bits_of(heard.target).to(logits.dtype), reduction="none")
-    bits = nats.sum(-1)[:, 80:].mean() / torch.log(torch.tensor(2.0))
-    return bits, {}
+    return nats.sum(-1)[:, UNHEARD:].mean() / math.log(2), {}
 
 
 def with_noise(batch: dict[str, np.ndarray], random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -88,18 +89,11 @@ def train_lpcnet(run: LpcnetRun, loop: LoopConfig, validation_items: int) -> Pat
         make,
         loss_of,
         validation,
-        lambda average: export(average, run),
+        lambda average: write_averaged(average, run, SYSTEM, SAMPLE_RATE),
         lambda loss: finish(run, trainer, loss),
         prepare=lambda items, random: with_noise(cut(items, run.frames, random), random),
     )
     return run.folder
-
-
-def export(model: Lpcnet, run: Run) -> None:
-    """Write the weights."""
-    weights = {name: weight.float().cpu().numpy() for name, weight in model.state_dict().items()}
-    metadata = {"system": SYSTEM, "name": run.name, "size": run.size, "sample_rate": str(SAMPLE_RATE)}
-    write_weights(run.weights, weights, metadata)
 
 
 def finish(run: LpcnetRun, trainer: Trainer[Lpcnet], validation_loss: float) -> None:
