@@ -14,19 +14,9 @@ namespace {
 
 constexpr float kLevelOffset = 1.5f;  // the gain over the root mean square of the excitation, as a logarithm
 constexpr float kMaxLogGain = 1.f;
-constexpr float kGlide = 1.25f;  // periods further apart are two pitches
 
 // Of the pitch postfilter, by PESQ and PLCMOS on split val.
 constexpr float kPostfilter = .5f, kVoicedFrom = .2f, kVoicedTo = .5f;
-
-/// Of a sub-frame, between the periods at both ends of its frame.
-int SubframePeriod(int before, int after, int index) {
-  constexpr int kWhole = 2 * Vocoder::kSubframes;
-  const int step = 2 * index + 1;
-  const bool glides = static_cast<float>(std::max(before, after)) <= kGlide * static_cast<float>(std::min(before, after));
-  if (!glides) return step < kWhole / 2 ? before : after;
-  return (before * (kWhole - step) + after * step + kWhole / 2) / kWhole;
-}
 
 }  // namespace
 
@@ -74,7 +64,6 @@ bool FarganNetwork::Bind(const ModelImage& image) {
 
 void FarganNetwork::Arrange(StateLayout* all) {
   constexpr int kAround = 2 * kSubframe + 16;  // Quantise writes whole vectors
-  layout_.past = all->Place(kMargin + kMemory, sizeof(float));
   layout_.input = all->Place(2 * input_columns() + 16, 1);
   int widest = std::max({input_, skip_, 2 * kSubframe});
   int before = input_, joined = input_ + kAround;
@@ -93,50 +82,32 @@ void FarganNetwork::Arrange(StateLayout* all) {
   bytes_ = all->bytes();
 }
 
-void FarganNetwork::Make(Int8Path path, void* state, const Subframe& subframe, const float* known,
+void FarganNetwork::Make(Int8Path path, void* state, const Subframe& subframe, const float* known, float* excitation,
                          float* samples) const {
-  float excitation[kSubframe];
   Excite(path, state, subframe, excitation);
   if (known != nullptr) {
     Whiten(subframe, MemoryOf(state), known, excitation);
-  } else {
-    float heard[kSubframe];
-    Postfilter(state, subframe, excitation, heard);
-    Filter(subframe, MemoryOf(state), heard, samples);
+    return;
   }
-  Push(state, excitation);
-}
-
-void FarganNetwork::Remember(void* state, const Subframe& subframe, const float* samples) const {
-  float excitation[kSubframe];
-  Whiten(subframe, MemoryOf(state), samples, excitation);
-  Push(state, excitation);
+  float heard[kSubframe];
+  Postfilter(MemoryOf(state), subframe, excitation, heard);
+  Filter(subframe, MemoryOf(state), heard, samples);
 }
 
 /// What is heard of an excitation: its harmonics stand out more. What it becomes does not depend on it.
-void FarganNetwork::Postfilter(void* state, const Subframe& subframe, const float* excitation, float* heard) const {
-  const Memory& memory = MemoryOf(state);
-  const int period = SubframePeriod(memory.before_period, memory.period, subframe.index);
+void FarganNetwork::Postfilter(const Memory& memory, const Subframe& subframe, const float* excitation, float* heard) {
   const float share = Limited((subframe.voicing - kVoicedFrom) / (kVoicedTo - kVoicedFrom), 0.f, 1.f);
   float prediction[kPrediction], unused[kSubframe];
-  Predict(state, period, 1.f, prediction, unused);
+  Predict(memory, subframe.period, 1.f, prediction, unused);
   const float strength = kPostfilter * share;
   for (int i = 0; i < kSubframe; ++i) {
     heard[i] = (excitation[i] + strength * prediction[kMargin + i]) / (1.f + strength);
   }
 }
 
-/// Excitation that the newest sub-frame added to the memory.
-void FarganNetwork::Push(void* state, const float* excitation) const {
-  constexpr int kKept = kMemory - kSubframe;
-  float* const past = At<float>(state, layout_.past) + kMargin;
-  std::memmove(past, past + kSubframe, kKept * sizeof(float));
-  std::copy_n(excitation, kSubframe, past + kKept);
-}
-
 /// What the sub-frame would be if it repeated itself, and what was before it, both relative to the gain.
-void FarganNetwork::Predict(void* state, int period, float scale, float* prediction, float* previous) const {
-  const float* const end = At<float>(state, layout_.past) + kMargin + kMemory;
+void FarganNetwork::Predict(const Memory& memory, int period, float scale, float* prediction, float* previous) {
+  const float* const end = memory.excitation + kMemory;
   for (int i = 0; i < kPrediction; ++i) {
     const int offset = i - kMargin;
     const int at = offset < period ? offset - period : offset - 2 * period;
@@ -160,7 +131,6 @@ void FarganNetwork::Gated(Int8Path path, const QuantisedDense& layer, void* stat
 
 void FarganNetwork::Excite(Int8Path path, void* state, const Subframe& subframe, float* excitation) const {
   constexpr int kPadded = 48;  // of a sub-frame or a prediction: whole vectors of Quantise
-  const Memory& memory = MemoryOf(state);
   int32_t* const sums = At<int32_t>(state, layout_.sums);
   float* const outputs = At<float>(state, layout_.outputs);
   int8_t* const joined = At<int8_t>(state, layout_.joined);
@@ -170,8 +140,7 @@ void FarganNetwork::Excite(Int8Path path, void* state, const Subframe& subframe,
   const float log_gain = Log(Splat<F32x4>(subframe.level + kMinLevel))[0] + kLevelOffset + gains[0];
   const float gain = Exp(Splat<F32x4>(std::min(log_gain, kMaxLogGain)))[0];
   float prediction[kPadded] = {}, previous[kPadded] = {};
-  const int period = SubframePeriod(memory.before_period, memory.period, subframe.index);
-  Predict(state, period, 1.f / (kMinLevel + gain), prediction, previous);
+  Predict(MemoryOf(state), subframe.period, 1.f / (kMinLevel + gain), prediction, previous);
 
   int8_t quantised[kPadded], quantised_previous[kPadded];
   int8_t* const input = At<int8_t>(state, layout_.input);

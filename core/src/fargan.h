@@ -16,17 +16,12 @@ class FarganNetwork final : public Vocoder {
   bool Bind(const ModelImage& image);
 
  private:
-  static constexpr int kMargin = 2;  // samples on either side of a prediction
-  /// Samples of the excitation that a sub-frame looks back at.
-  static constexpr int kMemory = WideBandSearch::kMaxPeriod + kMargin;
-  static_assert(kMemoryFrames * kSpeechHop >= kMemory, "what is heard before the first sub-frame");
   static constexpr int kGrus = 3;
   static constexpr int kPredictionGates = kGrus + 2;  // of the GRUs, of the last hidden layer, and of the result
   static constexpr int kPrediction = kSubframe + 2 * kMargin;
 
   /// Offsets into a state, in bytes. The vectors that a layer reads together lie side by side.
   struct Layout {
-    size_t past;           // float: of the excitation, the newest last; whole vectors
     size_t input;          // int8: condition, prediction, sub-frame before; of the last sub-frame, then of this one
     size_t states[kGrus];  // float
     size_t quantised[kGrus];  // int8, the same
@@ -37,13 +32,12 @@ class FarganNetwork final : public Vocoder {
     size_t outputs;        // float, scratch
   };
 
-  void Make(Int8Path path, void* state, const Subframe& subframe, const float* known, float* samples) const override;
-  void Remember(void* state, const Subframe& subframe, const float* samples) const override;
+  void Make(Int8Path path, void* state, const Subframe& subframe, const float* known, float* excitation,
+            float* samples) const override;
   void Arrange(StateLayout* all);
-  void Push(void* state, const float* excitation) const;
   void Excite(Int8Path path, void* state, const Subframe& subframe, float* excitation) const;
-  void Postfilter(void* state, const Subframe& subframe, const float* excitation, float* heard) const;
-  void Predict(void* state, int period, float scale, float* prediction, float* previous) const;
+  static void Postfilter(const Memory& memory, const Subframe& subframe, const float* excitation, float* heard);
+  static void Predict(const Memory& memory, int period, float scale, float* prediction, float* previous);
   void Gated(Int8Path path, const QuantisedDense& layer, void* state, int width, int8_t* out) const;
   int input_columns() const { return condition_ + kPrediction + kSubframe; }
 

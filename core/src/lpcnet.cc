@@ -19,23 +19,27 @@ constexpr float kLogitScale = 4.f;
 // Voiced speech is drawn nearer to what is likely (ICASSP 2019, section 3.6).
 constexpr float kVoicedSharpness = 1.5f, kSharpFrom = .5f;
 
-/// Codes of three numbers over the level, of which `largest` holds the logarithms of the limits.
-void Encode(F32x4 x, F32x4 largest, int* codes) {
+/// Four numbers over the level on the scale of codes, which ends at -1 and 1; `largest` has the logarithms of the limits.
+F32x4 Companded(F32x4 x, F32x4 largest) {
   const F32x4 zero = Splat<F32x4>(0.f), one = Splat<F32x4>(1.f);
   const F32x4 size = Select(x < zero, -x, x);
   F32x4 share = Log(1.f + kPerSmall * size) / largest;
   share = Select(share < one, share, one);  // NaN becomes 1
-  for (int i = 0; i < 3; ++i) {
-    const int steps = static_cast<int>(0.5f + static_cast<float>(kZero - 1) * share[i]);
-    codes[i] = kZero + (x[i] < 0.f ? -steps : steps);
-  }
+  return Select(x < zero, -share, share);
 }
 
-/// y[i] += row `code` of a table, which is stored as the columns of a matrix.
-void AddColumn(const FloatDense& table, int code, float* y) {
-  for (int row = 0; row < table.rows; row += kStripRows) {
-    const float* const w = table.weights + row * table.columns + code * kStripRows;
-    for (int i = 0; i < kStripRows; i += kLanes) Store(y + row + i, Load<F32x4>(y + row + i) + Load<F32x4>(w + i));
+int CodeOf(float companded) {
+  const int steps = static_cast<int>(0.5f + static_cast<float>(kZero - 1) * std::abs(companded));
+  return kZero + (companded < 0.f ? -steps : steps);
+}
+
+/// y += share * column `index` of a matrix.
+void AddColumn(const FloatDense& matrix, int index, float share, float* y) {
+  for (int row = 0; row < matrix.rows; row += kStripRows) {
+    const float* const w = matrix.weights + row * matrix.columns + index * kStripRows;
+    for (int i = 0; i < kStripRows; i += kLanes) {
+      Store(y + row + i, Load<F32x4>(y + row + i) + share * Load<F32x4>(w + i));
+    }
   }
 }
 
@@ -69,7 +73,8 @@ float Uniform(uint32_t* random) {
 bool LpcnetNetwork::Bind(const ModelImage& image) {
   enum Tensor : uint32_t {
     kFirstCode = kFrameTensors,
-    kFirstCondition = kFirstCode + kInputs,
+    kRepeatedLayer = kFirstCode + kInputs,
+    kFirstCondition,
     kFirstRecurrent,
     kSecondCondition,
     kSecondInput,
@@ -94,7 +99,8 @@ bool LpcnetNetwork::Bind(const ModelImage& image) {
   for (int i = 0; i < kNeurons; ++i) {
     if (!image.Get(kTree + static_cast<uint32_t>(i), kCodes, second_ + 2, &tree_[i])) return false;
   }
-  if (!image.Get(kFirstCondition, kGates * first_, condition_, &first_condition_) ||
+  if (!image.Get(kRepeatedLayer, kGates * first_, kRepeated, &repeated_) ||
+      !image.Get(kFirstCondition, kGates * first_, condition_, &first_condition_) ||
       !image.Get(kFirstRecurrent, kGates * first_, first_, &first_recurrent_) ||
       !image.Get(kSecondCondition, kGates * second_, condition_, &second_condition_) ||
       !image.Get(kSecondInput, kGates * second_, first_, &second_input_) ||
@@ -108,7 +114,7 @@ bool LpcnetNetwork::Bind(const ModelImage& image) {
     values_[code] = steps < 0 ? -size : size;
   }
   const int widest = kGates * std::max(first_, second_);
-  layout_.past = all.Place(1, sizeof(Past));
+  layout_.random = all.Place(1, sizeof(uint32_t));
   layout_.first = all.Place(first_, sizeof(float));
   layout_.second = all.Place(second_, sizeof(float));
   layout_.first_told = all.Place(kGates * first_, sizeof(float));
@@ -119,45 +125,44 @@ bool LpcnetNetwork::Bind(const ModelImage& image) {
   return true;
 }
 
-void LpcnetNetwork::Remember(void* state, const Subframe& subframe, const float* samples) const {
-  float excitation[kSubframe];
-  Whiten(subframe, MemoryOf(state), samples, excitation);
-  At<Past>(state, layout_.past)->left = excitation[kSubframe - 1];
-}
-
-void LpcnetNetwork::Make(Int8Path, void* state, const Subframe& subframe, const float* known, float* samples) const {
+void LpcnetNetwork::Make(Int8Path, void* state, const Subframe& subframe, const float* known, float* excitation,
+                         float* samples) const {
   first_condition_.Apply(subframe.condition, At<float>(state, layout_.first_told));
   second_condition_.Apply(subframe.condition, At<float>(state, layout_.second_told));
   const Memory& memory = MemoryOf(state);
-  Past* const past = At<Past>(state, layout_.past);
   const float level = kMinLevel + subframe.level;
-  const F32x4 largest = {kLargestSignal, kLargestSignal, kLargestExcitation, 1.f};
   const float sharpness = 1.f + std::max(0.f, kVoicedSharpness * (0.5f + subframe.voicing) - kSharpFrom);
-  float made[kLpcOrder + kSubframe];
+  const F32x4 largest = {kLargestSignal, kLargestSignal, kLargestExcitation, kLargestExcitation};
+  float made[kLpcOrder + kSubframe], left[kMemory + kSubframe];
   std::copy_n(memory.samples, kLpcOrder, made);
+  std::copy_n(memory.excitation, kMemory, left);
   for (int i = 0; i < kSubframe; ++i) {
     const float* const before = made + kLpcOrder + i - 1;
+    const float* const repeated = left + kMemory + i - subframe.period - kMargin;
     float prediction = 0.f;
     for (int k = 0; k < kLpcOrder; ++k) prediction += subframe.prediction[k] * before[-k];
-    int codes[kInputs];
-    Encode(F32x4{*before, prediction, past->left, 0.f} / level, largest, codes);
-    Step(state, codes);
-    const float sample =
-        known != nullptr ? known[i] : prediction + level * values_[Draw(state, sharpness)];
+    const F32x4 now = Companded(F32x4{*before, prediction, left[kMemory + i - 1], repeated[kRepeated - 1]} / level, largest);
+    const F32x4 again = Companded(Load<F32x4>(repeated) / level, Splat<F32x4>(kLargestExcitation));
+    const int codes[kInputs] = {CodeOf(now[0]), CodeOf(now[1]), CodeOf(now[2])};
+    const float told[kRepeated] = {again[0], again[1], again[2], again[3], now[3]};
+    Step(state, codes, told);
+    const float sample = known != nullptr ? known[i] : prediction + level * values_[Draw(state, sharpness)];
     made[kLpcOrder + i] = Limited(sample, -kMaxSample, kMaxSample);
-    past->left = made[kLpcOrder + i] - prediction;
+    left[kMemory + i] = made[kLpcOrder + i] - prediction;
   }
+  std::copy_n(left + kMemory, kSubframe, excitation);
   std::copy_n(made + kLpcOrder, kSubframe, samples);
 }
 
 /// Tells the GRUs of one sample.
-void LpcnetNetwork::Step(void* state, const int* codes) const {
+void LpcnetNetwork::Step(void* state, const int* codes, const float* repeated) const {
   float* const inputs = At<float>(state, layout_.inputs);
   float* const recurrent = At<float>(state, layout_.recurrent);
   float* const first = At<float>(state, layout_.first);
   float* const second = At<float>(state, layout_.second);
   std::copy_n(At<float>(state, layout_.first_told), first_condition_.rows, inputs);
-  for (int i = 0; i < kInputs; ++i) AddColumn(codes_[i], codes[i], inputs);
+  for (int i = 0; i < kInputs; ++i) AddColumn(codes_[i], codes[i], 1.f, inputs);
+  for (int i = 0; i < kRepeated; ++i) AddColumn(repeated_, i, repeated[i], inputs);
   first_recurrent_.Apply(first, recurrent);
   Recur(inputs, recurrent, first_, first);
   const float* const told = At<float>(state, layout_.second_told);
@@ -171,7 +176,7 @@ void LpcnetNetwork::Step(void* state, const int* codes) const {
 
 /// Draws a code, bit by bit: a bit is set where its logit exceeds a number of the logistic distribution.
 int LpcnetNetwork::Draw(void* state, float sharpness) const {
-  uint32_t* const random = &At<Past>(state, layout_.past)->random;
+  uint32_t* const random = At<uint32_t>(state, layout_.random);
   const float* const told = At<float>(state, layout_.second);
   float noise[kBits];
   for (float& x : noise) {

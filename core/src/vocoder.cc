@@ -11,6 +11,7 @@ namespace vivavoce {
 namespace {
 
 constexpr float kMaxCepstrum = 100.f;
+constexpr float kGlide = 1.25f;  // periods further apart are two pitches
 constexpr float kLn2 = 0.693147181f;
 
 /// Whole samples that a pitch feature tells.
@@ -18,6 +19,15 @@ int Period(float feature) {
   const float octaves = Limited(feature, -1.5f, 1.5f) + 1.5f;
   const float period = WideBandSearch::kMaxPeriod * Exp(Splat<F32x4>(-kLn2 * octaves))[0];
   return std::clamp(static_cast<int>(0.5f + period), WideBandSearch::kMinPeriod, WideBandSearch::kMaxPeriod);
+}
+
+/// Of a sub-frame, between the periods at both ends of its frame.
+int SubframePeriod(int before, int after, int index) {
+  constexpr int kWhole = 2 * Vocoder::kSubframes;
+  const int step = 2 * index + 1;
+  const bool glides = static_cast<float>(std::max(before, after)) <= kGlide * static_cast<float>(std::min(before, after));
+  if (!glides) return step < kWhole / 2 ? before : after;
+  return (before * (kWhole - step) + after * step + kWhole / 2) / kWhole;
 }
 
 /// Pre-emphasis, in pieces.
@@ -101,12 +111,13 @@ void Vocoder::Condition(Int8Path path, void* state) const {
   Tanh(conditions, conditions, static_cast<size_t>(kSubframes * condition_));
 }
 
-/// Calls `one` with each sub-frame and the place of its pre-emphasised samples, which it reads or writes.
+/// Calls `one` with each sub-frame and the places of its excitation and its pre-emphasised samples, and remembers what
+/// it writes there.
 template <class One>
 void Vocoder::ForSubframes(void* state, One one) const {
   Memory* const memory = At<Memory>(state, 0);
   for (int index = 0; index < kSubframes; ++index) {
-    Subframe subframe = {index, At<float>(state, frame_.conditions) + index * condition_, {}, 0.f, 0.f};
+    Subframe subframe = {index, At<float>(state, frame_.conditions) + index * condition_, {}, 0.f, 0.f, 0};
     const float part = static_cast<float>(2 * index + 1) / (2 * kSubframes);
     float cepstrum[kBarkBands];
     for (int i = 0; i < kBarkBands; ++i) {
@@ -114,35 +125,39 @@ void Vocoder::ForSubframes(void* state, One one) const {
     }
     subframe.voicing = memory->before_voicing + part * (memory->voicing - memory->before_voicing);
     subframe.level = lpc_.Predict(cepstrum, subframe.prediction);
-    float samples[kSubframe];
-    one(subframe, memory, samples);
+    subframe.period = SubframePeriod(memory->before_period, memory->period, index);
+    float excitation[kSubframe], samples[kSubframe];
+    one(subframe, memory, excitation, samples);
+    constexpr int kKept = kMemory - kSubframe;
+    std::memmove(memory->excitation, memory->excitation + kSubframe, kKept * sizeof(float));
+    std::copy_n(excitation, kSubframe, memory->excitation + kKept);
     std::copy_n(samples + kSubframe - kLpcOrder, kLpcOrder, memory->samples);
   }
 }
 
 void Vocoder::Hear(void* state, const float* features, const float* samples) const {
   Feed(state, features);
-  ForSubframes(state, [&](const Subframe& subframe, Memory* memory, float* sharp) {
+  ForSubframes(state, [&](const Subframe& subframe, Memory* memory, float* excitation, float* sharp) {
     Sharpen(samples + subframe.index * kSubframe, kSubframe, kMaxSample, &memory->last_sample, sharp);
-    Remember(state, subframe, sharp);
+    Whiten(subframe, *memory, sharp, excitation);
   });
 }
 
 void Vocoder::Follow(Int8Path path, void* state, const float* features, const float* samples) const {
   Feed(state, features);
   Condition(path, state);
-  ForSubframes(state, [&](const Subframe& subframe, Memory* memory, float* sharp) {
+  ForSubframes(state, [&](const Subframe& subframe, Memory* memory, float* excitation, float* sharp) {
     float unused[kSubframe];
     Sharpen(samples + subframe.index * kSubframe, kSubframe, kMaxSample, &memory->last_sample, sharp);
-    Make(path, state, subframe, sharp, unused);
+    Make(path, state, subframe, sharp, excitation, unused);
   });
 }
 
 void Vocoder::Synthesise(Int8Path path, void* state, const float* features, float* samples) const {
   Feed(state, features);
   Condition(path, state);
-  ForSubframes(state, [&](const Subframe& subframe, Memory* memory, float* sharp) {
-    Make(path, state, subframe, nullptr, sharp);
+  ForSubframes(state, [&](const Subframe& subframe, Memory* memory, float* excitation, float* sharp) {
+    Make(path, state, subframe, nullptr, excitation, sharp);
     for (int i = 0; i < kSubframe; ++i) {
       memory->last_sample = Limited(sharp[i] + kPreemphasis * memory->last_sample, -1.f, 1.f);
       samples[subframe.index * kSubframe + i] = memory->last_sample;

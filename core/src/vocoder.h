@@ -52,10 +52,16 @@ class Vocoder {
   static constexpr float kMinLevel = 1e-5f;     // of an excitation
   static constexpr float kMaxSample = 4.f;      // pre-emphasised
 
+  static constexpr int kMargin = 2;  // samples on either side of what is one period ago
+  /// Samples of the excitation that are looked back at.
+  static constexpr int kMemory = WideBandSearch::kMaxPeriod + kMargin;
+  static_assert(kMemoryFrames * kSpeechHop >= kMemory, "what is heard before the first sub-frame");
+
   /// Of which each state holds one, at its beginning.
   struct Memory {
-    float samples[kLpcOrder];  // pre-emphasised, the newest last
-    float last_sample;         // not pre-emphasised
+    float excitation[kMemory];  // the newest last
+    float samples[kLpcOrder];   // pre-emphasised, the newest last
+    float last_sample;          // not pre-emphasised
     float cepstrum[kBarkBands];  // of the newest features
     float before_cepstrum[kBarkBands];
     int period;
@@ -71,6 +77,7 @@ class Vocoder {
     float prediction[kLpcOrder];    // of the pre-emphasised signal
     float level;                    // root mean square of what that leaves
     float voicing;                  // -.5 to .5
+    int period;
   };
 
   Vocoder() = default;
@@ -81,12 +88,10 @@ class Vocoder {
   /// image has others, or memory was short.
   bool BindFrames(const ModelImage& image, uint32_t dense, uint32_t convolution, uint32_t condition, StateLayout* all);
 
-  /// Makes the pre-emphasised samples of a sub-frame, or goes on as if it had made those that are `known`; both within
-  /// +-kMaxSample.
-  virtual void Make(Int8Path path, void* state, const Subframe& subframe, const float* known, float* samples) const = 0;
-
-  /// Remembers a sub-frame that is heard.
-  virtual void Remember(void* state, const Subframe& subframe, const float* samples) const = 0;
+  /// Makes the pre-emphasised samples of a sub-frame, within +-kMaxSample, and the excitation that is remembered of
+  /// them; or goes on as if it had made those that are `known`.
+  virtual void Make(Int8Path path, void* state, const Subframe& subframe, const float* known, float* excitation,
+                    float* samples) const = 0;
 
   static const Memory& MemoryOf(const void* state) { return *static_cast<const Memory*>(state); }
 

@@ -10,18 +10,8 @@ import torch
 from corpora import voice
 from vivavoce._core import speech_features
 from vivavoce.signal.cepstrum import FEATURES, HOP, LPC_ORDER, period_of_feature, preemphasise
-from vivavoce.vocoder.fargan import (
-    MEMORY,
-    PREDICTION,
-    SIZES,
-    Fargan,
-    Heard,
-    lpc_synthesis,
-    period_taps,
-    periods_of,
-    postfilter,
-    subframe_periods,
-)
+from vivavoce.vocoder.fargan import PREDICTION, SIZES, Fargan, Heard, lpc_synthesis, period_taps, postfilter
+from vivavoce.vocoder.frames import MEMORY, periods_of, subframe_periods
 from vivavoce.vocoder.sequences import excitation_of, subframe_predictions
 
 

@@ -12,7 +12,7 @@ import torch
 from corpora import voice
 from vivavoce._core import Model, VocoderNetwork, speech_features
 from vivavoce.signal.cepstrum import FEATURES, HOP, LPC_ORDER, preemphasise
-from vivavoce.vocoder.frames import MIN_LEVEL, SUBFRAME
+from vivavoce.vocoder.frames import MARGIN, MEMORY, MIN_LEVEL, SUBFRAME, periods_of, subframe_periods
 from vivavoce.vocoder.lpcnet import (
     CODES,
     MAX_EXCITATION,
@@ -22,6 +22,7 @@ from vivavoce.vocoder.lpcnet import (
     Lpcnet,
     bits_of,
     code_of,
+    companded,
     path_of,
     sampled,
     value_of,
@@ -84,30 +85,44 @@ def sequence():
     return {name: torch.from_numpy(array) for name, array in cut(items, 10, np.random.default_rng(0)).items()}
 
 
+def heard_of(sequence):
+    told = [sequence[name] for name in ("features", "predictions", "levels", "samples", "samples_before", "past")]
+    return sampled(*told, torch.zeros_like(sequence["samples"]))
+
+
 def test_without_noise_the_codes_are_those_of_the_excitation(sequence):
-    told = [sequence[name] for name in ("features", "predictions", "levels", "samples", "samples_before")]
-    heard = sampled(*told, torch.zeros_like(sequence["samples"]))
+    heard = heard_of(sequence)
     level = MIN_LEVEL + sequence["levels"].flatten(1).repeat_interleave(SUBFRAME, 1)
-    excitation = sequence["excitation"] / level
+    excitation = (sequence["excitation"] / level).t()
     assert (value_of(heard.target, MAX_EXCITATION) - excitation).abs().max() < 0.03 * MAX_EXCITATION
     assert heard.target.float().std() > 10
     # within a sub-frame, what is left of a sample is told with the next
-    within = torch.arange(heard.target.shape[1] - 1) % SUBFRAME != SUBFRAME - 1
-    assert torch.equal(heard.excitation[:, 1:][:, within], heard.target[:, :-1][:, within])
+    within = torch.arange(len(heard.target) - 1) % SUBFRAME != SUBFRAME - 1
+    assert torch.equal(heard.excitation[1:][within], heard.target[:-1][within])
+
+
+def test_what_was_left_one_period_ago_is_told(sequence):
+    heard = heard_of(sequence)
+    periods = subframe_periods(periods_of(sequence["features"])).flatten(1).repeat_interleave(SUBFRAME, 1)
+    level = MIN_LEVEL + sequence["levels"].flatten(1).repeat_interleave(SUBFRAME, 1)
+    excitation = torch.cat([sequence["past"], sequence["excitation"]], 1)
+    for at in (0, 39, 700):
+        start = int(MEMORY + at - periods[1, at])
+        want = companded(excitation[1, start - MARGIN : start + MARGIN + 1] / level[1, at], MAX_EXCITATION)
+        assert heard.repeated[at, 1].numpy() == pytest.approx(want.numpy(), abs=1e-3)
 
 
 def test_a_sample_depends_on_those_before_it_alone(network, sequence):
-    told = [sequence[name] for name in ("features", "predictions", "levels", "samples", "samples_before")]
-    heard = sampled(*told, torch.zeros_like(sequence["samples"]))
+    heard = heard_of(sequence)
     at = 700
     with torch.no_grad():
         want = network(heard)
         changed = {name: getattr(heard, name).clone() for name in ("signal", "prediction", "excitation")}
         for codes in changed.values():
-            codes[:, at:] = 3
+            codes[at:] = 3
         other = network(replace(heard, **changed))
-    assert torch.equal(other[:, :at], want[:, :at])
-    assert not torch.equal(other[:, at:], want[:, at:])
+    assert torch.equal(other[:at], want[:at])
+    assert not torch.equal(other[at:], want[at:])
 
 
 def test_it_learns_a_voice(sequence):
@@ -129,26 +144,32 @@ def greedy(network, features, predictions, levels, samples, begin, count):
     """What a network makes that is sure of itself: sample by sample, from `begin` on, known before."""
     made = samples[:begin].tolist()
     condition = network.conditions(torch.from_numpy(features[None]))[0].flatten(0, 1)
+    periods = subframe_periods(periods_of(torch.from_numpy(features))).flatten()
     filters, levels = predictions.reshape(-1, LPC_ORDER), levels.reshape(-1) + np.float32(MIN_LEVEL)
     first = second = None
-    left = 0.0
+    left = np.zeros(begin + count)
+
+    def prediction_of(at):
+        return float(np.dot(filters[at // SUBFRAME], np.array(made[at - LPC_ORDER : at][::-1])))
+
+    for at in range(LPC_ORDER, 2 * HOP):
+        left[at] = made[at] - prediction_of(at)
     for at in range(2 * HOP, begin + count):  # the memories are empty where the first frame is followed
-        subframe = at // SUBFRAME
-        prediction = float(np.dot(filters[subframe], np.array(made[at - LPC_ORDER : at][::-1])))
-        if at == 2 * HOP:
-            before = np.array(made[at - 1 - LPC_ORDER : at - 1][::-1])
-            left = made[at - 1] - float(np.dot(filters[(at - 1) // SUBFRAME], before))
-        over_level = torch.tensor([made[at - 1], prediction, left]) / levels[subframe]
+        subframe, prediction = at // SUBFRAME, prediction_of(at)
+        over_level = torch.tensor([made[at - 1], prediction, left[at - 1]]).float() / levels[subframe]
         codes = [code_of(over_level[i], limit) for i, limit in enumerate((MAX_SIGNAL, MAX_SIGNAL, MAX_EXCITATION))]
         embedded = [network.signal(codes[0]), network.prediction(codes[1]), network.excitation(codes[2])]
-        hidden, first = network.gru_a(torch.cat([*embedded, condition[subframe]])[None], first)
+        start = at - int(periods[subframe])
+        repeated = torch.from_numpy(left[start - MARGIN : start + MARGIN + 1]).float() / levels[subframe]
+        told = torch.cat([*embedded, companded(repeated, MAX_EXCITATION), condition[subframe]])
+        hidden, first = network.gru_a(told[None], first)
         told, second = network.gru_b(torch.cat([hidden[0], condition[subframe]])[None], second)
         if at >= begin:
             node = 1
             for _ in range(8):
                 node = 2 * node + int(network.bits(told[0], torch.tensor([node]))[0] > 0)
             made.append(prediction + float(value_of(torch.tensor(node - CODES), MAX_EXCITATION)) * levels[subframe])
-        left = made[at] - prediction
+        left[at] = made[at] - prediction
     return np.array(made[begin:])
 
 

@@ -23,12 +23,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vivavoce.signal.cepstrum import HOP, LPC_ORDER, VOICING
-from vivavoce.vocoder.frames import MAX_PERIOD, MIN_LEVEL, SUBFRAME, SUBFRAMES, FrameNetwork, periods_of
+from vivavoce.vocoder.frames import (
+    MARGIN,
+    MEMORY,
+    MIN_LEVEL,
+    SUBFRAME,
+    SUBFRAMES,
+    FrameNetwork,
+    periods_of,
+    subframe_periods,
+)
 
-MARGIN = 2  # samples about the prediction, so that the network can interpolate
-PREDICTION = SUBFRAME + 2 * MARGIN
-MEMORY = MAX_PERIOD + MARGIN  # past samples that a sub-frame looks at
-GLIDE = 1.25  # periods further apart are two pitches, and nothing goes over between them
+PREDICTION = SUBFRAME + 2 * MARGIN  # so that the network can interpolate
 GATES = 3  # of a GRU
 PREDICTION_GATES = 5  # of the GRUs, of the last hidden layer, and of the result
 FRAMEWISE = ("embedding", "dense", "convolution", "condition", "gain")  # layers that run once a frame
@@ -328,19 +334,6 @@ def ringing_matrix(predictions: Tensor) -> Tensor:
     padded = functional.pad(predictions, (0, 1))
     places = torch.arange(LPC_ORDER, device=predictions.device)
     return padded[..., (places[:, None] + places).clamp(max=LPC_ORDER)]
-
-
-def subframe_periods(periods: Tensor) -> Tensor:
-    """Period of each sub-frame, shape (..., frames + 2) to (..., frames, 4), int64.
-
-    Frame k lies between the centres of features k and k + 1: it goes over from the one to the other where they are
-    close, in integers, which are the same everywhere; else the nearer one counts.
-    """
-    before, after = periods[..., 1:-1, None], periods[..., 2:, None]
-    step = 2 * torch.arange(SUBFRAMES, device=periods.device) + 1
-    between = (before * (2 * SUBFRAMES - step) + after * step + SUBFRAMES) // (2 * SUBFRAMES)
-    glides = torch.maximum(before, after) <= GLIDE * torch.minimum(before, after)
-    return torch.where(glides, between, torch.where(step < SUBFRAMES, before, after))
 
 
 def period_taps(periods: Tensor) -> Tensor:

@@ -15,6 +15,9 @@ from vivavoce.signal.pitch import WIDE_BAND
 SUBFRAMES = 4  # of a frame
 SUBFRAME = HOP // SUBFRAMES
 MAX_PERIOD, MIN_PERIOD = WIDE_BAND.max_period, WIDE_BAND.min_period
+MARGIN = 2  # samples on either side of what is one period ago
+MEMORY = MAX_PERIOD + MARGIN  # samples of the excitation that are looked back at
+GLIDE = 1.25  # periods further apart are two pitches, and nothing goes over between them
 CONTEXT = 1  # frames of features on either side
 MIN_LEVEL = 1e-5  # of an excitation
 
@@ -59,3 +62,16 @@ def periods_of(features: Tensor) -> Tensor:
     """Pitch periods that features tell, whole samples, int64: `signal.cepstrum.period_of_feature`."""
     octaves = torch.clamp(features[..., -2].float(), -1.5, 1.5)
     return torch.floor(0.5 + MAX_PERIOD / torch.exp2(octaves + 1.5)).long()
+
+
+def subframe_periods(periods: Tensor) -> Tensor:
+    """Period of each sub-frame, shape (..., frames + 2) to (..., frames, 4), int64.
+
+    Frame k lies between the centres of features k and k + 1: it goes over from the one to the other where they are
+    close, in integers, which are the same everywhere; else the nearer one counts.
+    """
+    before, after = periods[..., 1:-1, None], periods[..., 2:, None]
+    step = 2 * torch.arange(SUBFRAMES, device=periods.device) + 1
+    between = (before * (2 * SUBFRAMES - step) + after * step + SUBFRAMES) // (2 * SUBFRAMES)
+    glides = torch.maximum(before, after) <= GLIDE * torch.minimum(before, after)
+    return torch.where(glides, between, torch.where(step < SUBFRAMES, before, after))

@@ -17,6 +17,7 @@ CODES = 256
 GATES = 3
 GRUS = ("gru_a", "gru_b")
 EMBEDDINGS = ("signal", "prediction", "excitation")
+REPEATED = 5  # samples about one period ago
 SIDES = ("ih", "hh")
 
 
@@ -44,11 +45,13 @@ def _tensors(arrays: Mapping[str, np.ndarray], widths: Mapping[str, int]) -> lis
     condition, first, second = widths["condition"], widths["gru_a"], widths["gru_b"]
     size = np.shape(arrays.get("signal.weight", ()))[-1:] or (0,)
     codes = [checked(arrays, f"{name}.weight", CODES, *size).astype(np.float64) for name in EMBEDDINGS]
-    inputs = checked(arrays, "gru_a.weight_ih_l0", GATES * first, len(codes) * size[0] + condition)
-    *of_codes, of_condition = np.split(inputs, size[0] * np.arange(1, len(codes) + 1), axis=1)
+    inputs = checked(arrays, "gru_a.weight_ih_l0", GATES * first, len(codes) * size[0] + REPEATED + condition)
+    ends = [*(size[0] * np.arange(1, len(codes) + 1)), len(codes) * size[0] + REPEATED]
+    *of_codes, of_repeated, of_condition = np.split(inputs, ends, axis=1)
     tensors, none = frame_tensors(arrays, widths), np.zeros(GATES * first, np.float32)
     for weights, embedding in zip(of_codes, codes, strict=True):
         tensors.append(float_tensor((weights.astype(np.float64) @ embedding.T).astype(np.float32), none))
+    tensors.append(float_tensor(of_repeated, none))
     bias = {name: [checked(arrays, f"{name}.bias_{side}_l0", GATES * widths[name]) for side in SIDES] for name in GRUS}
     tensors.append(float_tensor(of_condition, bias["gru_a"][0]))
     tensors.append(float_tensor(checked(arrays, "gru_a.weight_hh_l0", GATES * first, first), bias["gru_a"][1]))

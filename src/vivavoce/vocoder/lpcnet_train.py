@@ -45,12 +45,12 @@ def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[st
     """The loss of a batch of sequences: bits a sample, beyond the first 5 ms."""
     samples = batch["samples"]
     heard = sampled(
-        *(batch["features"], batch["predictions"], batch["levels"], samples, batch["samples_before"]),
+        *(batch["features"], batch["predictions"], batch["levels"], samples, batch["samples_before"], batch["past"]),
         noise=batch.get("noise", torch.zeros_like(samples)),
     )
     logits = model(heard)
     nats = functional.binary_cross_entropy_with_logits(logits, bits_of(heard.target).to(logits.dtype), reduction="none")
-    return nats.sum(-1)[:, UNHEARD:].mean() / math.log(2), {}
+    return nats.sum(-1)[UNHEARD:].mean() / math.log(2), {}
 
 
 def with_noise(batch: dict[str, np.ndarray], random: np.random.Generator) -> dict[str, np.ndarray]:

@@ -9,8 +9,7 @@ from vivavoce.signal.cepstrum import BARK_BANDS, HOP, LPC_ORDER, preemphasise
 from vivavoce.training.loop import Batch
 from vivavoce.training.run import Run, stacked, tensors
 from vivavoce.training.speech import SpeechMaker, speech_of
-from vivavoce.vocoder.fargan import MEMORY
-from vivavoce.vocoder.frames import CONTEXT, SUBFRAME, SUBFRAMES
+from vivavoce.vocoder.frames import CONTEXT, MEMORY, SUBFRAME, SUBFRAMES
 
 PRIMED = 2  # frames, with which a sequence begins
 HISTORY = -(-MEMORY // HOP)  # frames before them that a pitch prediction looks at
