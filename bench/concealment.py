@@ -20,7 +20,7 @@ import numpy as np
 from concealment_speed import speed
 from enhancement_report import Report
 
-from vivavoce._core import Model, VocoderNetwork, speech_features
+from vivavoce._core import Model, speech_features
 from vivavoce.concealment.neural import VOCODER
 from vivavoce.evaluation.call import CallGrid, Configuration, NamedLoss, run_calls
 from vivavoce.evaluation.clips import Clip, clips_of_corpus, spread
@@ -35,6 +35,7 @@ from vivavoce.models import find_model
 from vivavoce.signal.cepstrum import HOP
 from vivavoce.transport.loss import RecordedTrace
 from vivavoce.transport.protection import Protection
+from vivavoce.vocoder.synthesis import synthesise
 
 CORPUS = "librispeech-test-other-10x10"
 CONCEALERS = ("opus", "neural", "repeat", "silence")
@@ -108,9 +109,7 @@ def copy(bench: Bench) -> Iterator[Report]:
     for clip in bench.clips:
         frames = len(clip.samples) // HOP - 1
         features = speech_features(clip.samples, frames + 1)
-        vocoder = VocoderNetwork(model)
-        vocoder.feed(features[:1])
-        made, truth = vocoder.synthesise(features[1:]), clip.samples[: frames * HOP]
+        made, truth = synthesise(model, features), clip.samples[: frames * HOP]
         scores.append((METRICS["pesq"].score(truth, made), METRICS["estoi"].score(truth, made), plcmos(truth, made)))
     pesq, estoi, mos = (mean_interval(values) for values in zip(*scores, strict=True))
     row = {"model": VOCODER, "clips": len(scores), "pesq": pesq, "estoi": estoi, "plcmos": mos}

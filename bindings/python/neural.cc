@@ -125,6 +125,7 @@ class VocoderNetwork {
     Network().Begin(state_.data(), silence);
   }
   VocoderNetwork Copy() const { return *this; }
+  int delay() const { return Network().delay(); }
   const char* path() const { return vivavoce::Int8PathName(path_); }
 
  private:
@@ -276,6 +277,7 @@ Raises:
       .def(nb::init<const Model&, const nb::object&>(), "model"_a, "path"_a = nb::none(),
            nb::sig("def __init__(self, model: Model, path: str | None = None) -> None"))
       .def_prop_ro("path", &VocoderNetwork::path, "The instructions that it uses.")
+      .def_prop_ro("delay", &VocoderNetwork::delay, "Frames by which what is made comes out later.")
       .def("begin", &VocoderNetwork::Begin, "before"_a.noconvert(),
            nb::sig("def begin(self, before: " VV_FLOATS ") -> None"),
            R"(Forget the stream.
@@ -326,7 +328,7 @@ Args:
     features: At the end of each frame, shape (frames, 20), float32.
 
 Returns:
-    Shape (160 * frames,), float32 in [-1, 1].
+    Those of `delay` frames before, shape (160 * frames,), float32, in [-1, 1] where they were not known.
 
 Raises:
     TypeError: `features` is not float32.

@@ -154,7 +154,7 @@ void Concealer::Remember(const float* samples, int count, bool made) {
 void Concealer::Begin() {
   State& s = *state_;
   s.in_gap = true;
-  s.left = 0;
+  s.left = s.early = 0;
   s.random = 1;
   std::fill_n(s.grain, kMaxHop, 0.f);
   if (sample_rate_ == kSpeechRate) {
@@ -170,8 +170,7 @@ void Concealer::Begin() {
   up_.Reset();
   up_.Process(scratch.speech + NeuralPlc::kHistory - kTail, kTail, scratch.low);
   HearHighBand(scratch.low, kTailHops * hop_);
-  MakeFrame();
-  Skip(delay());  // that part of the frame lies before the gap
+  s.early = delay();
 }
 
 /// Remembers what is missing in `low`, the past as it came back from 16 kHz.
@@ -194,6 +193,8 @@ void Concealer::MakeFrame() {
   plc_.MakeFrame(speech);
   up_.Process(speech, kSpeechHop, frame);
   if (sample_rate_ > kSpeechRate) AddHighBand(frame);
+  Skip(s.early);  // that part of the first frame lies before the gap
+  s.early = 0;
 }
 
 /// Noise with the spectrum of the high band before the gap: pieces of it from anywhere, of either sign, in windows whose

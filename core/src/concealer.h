@@ -66,6 +66,7 @@ class Concealer {
     uint8_t made[kMaxHistory];   // where it did not arrive
     bool in_gap;
     int left;                    // samples that were made and not yet played
+    int early;                   // of the next that is made, those that lie before the gap
     float frames[kMaxAhead + kMaxHop];  // they
     float high[kHighHops * kMaxHop];  // what was above 8 kHz before the gap
     float grain[kMaxHop];             // of the noise, the second half overlaps with the next

@@ -16,14 +16,14 @@ constexpr float kLevelOffset = 1.5f;  // the gain over the root mean square of t
 constexpr float kMaxLogGain = 1.f;
 
 // Of the pitch postfilter, by PESQ and PLCMOS on split val.
-constexpr float kPostfilter = .5f, kVoicedFrom = .2f, kVoicedTo = .5f;
+constexpr float kRepeated = .5f, kVoicedFrom = .2f, kVoicedTo = .5f;
 
 }  // namespace
 
 bool FarganNetwork::Bind(const ModelImage& image) {
   enum Tensor : uint32_t {
     kGain = kFrameTensors, kInput, kInputGlu, kGates, kFirstGru,
-    kSkip = kFirstGru + 3 * kGrus, kSkipGlu, kOutput, kCount
+    kSkip = kFirstGru + 3 * kGrus, kSkipGlu, kOutput, kPostfilter, kCount = kPostfilter + SpectralPostfilter::kTensors
   };
   const ImageHeader& header = image.header();
   const uint32_t* const d = header.dimensions;
@@ -55,7 +55,7 @@ bool FarganNetwork::Bind(const ModelImage& image) {
     joined += width;
   }
   if (!image.Get(kSkip, skip_, joined, &skip_layer_) || !image.Get(kSkipGlu, skip_, skip_, &skip_glu_) ||
-      !image.Get(kOutput, kSubframe, skip_, &output_)) {
+      !image.Get(kOutput, kSubframe, skip_, &output_) || !postfilter_.Bind(image, kPostfilter, 2 * input_, &all)) {
     return false;
   }
   Arrange(&all);
@@ -99,7 +99,7 @@ void FarganNetwork::Postfilter(const Memory& memory, const Subframe& subframe, c
   const float share = Limited((subframe.voicing - kVoicedFrom) / (kVoicedTo - kVoicedFrom), 0.f, 1.f);
   float prediction[kPrediction], unused[kSubframe];
   Predict(memory, subframe.period, 1.f, prediction, unused);
-  const float strength = kPostfilter * share;
+  const float strength = kRepeated * share;
   for (int i = 0; i < kSubframe; ++i) {
     heard[i] = (excitation[i] + strength * prediction[kMargin + i]) / (1.f + strength);
   }

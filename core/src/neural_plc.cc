@@ -66,6 +66,7 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
   s.loudest = 0.f;
   s.limit = 1.f;
   s.foreseen_at = 0;
+  s.early = vocoder_->delay();
   std::memset(&s.analysis, 0, sizeof s.analysis);
   std::memset(predictor_state(), 0, predictor_->state_bytes());
   constexpr int kFirst = kHops - kHeard;
@@ -124,8 +125,11 @@ void NeuralPlc::Foresee(const float* samples, int hops, int gap) {
 
 void NeuralPlc::MakeFrame(float* samples) {
   float features[kSpeechFeatures];
-  Predict(features);
-  vocoder_->Synthesise(vocoder_path_, vocoder_state(), features, samples);
+  State& s = state();
+  for (++s.early; s.early > 0; --s.early) {  // what comes out first lies before the gap
+    Predict(features);
+    vocoder_->Synthesise(vocoder_path_, vocoder_state(), features, samples);
+  }
   LimitFrame(samples);
 }
 

@@ -43,7 +43,7 @@ class NeuralPlc {
   void MakeFrame(float* samples);
 
   /// Frames made since the gap began.
-  int frames() const { return state().frames - 1; }
+  int frames() const { return state().frames - 1 - vocoder_->delay(); }
 
   /// Goes on as `other` would. False, and nothing done, unless both have the same networks.
   bool CopyState(const NeuralPlc& other);
@@ -54,6 +54,7 @@ class NeuralPlc {
   /// Without pointers; the states of predictor and vocoder follow it.
   struct State {
     int frames;     // predicted since the gap began
+    int early;      // to be made before the first that is heard
     float loudest;  // energy of a hop before the gap
     float limit;    // gain that the last frame ended with
     int foreseen_at;  // frame of the gap, as `frames` counts them; 0 where none is

@@ -87,6 +87,7 @@ void Vocoder::Feed(void* state, const float* features) const {
   float* const outputs = At<float>(state, frame_.outputs);
   features_layer_.Apply(features, outputs);
   const int column = memory->period - WideBandSearch::kMinPeriod;
+  if (postfilter_.bound()) postfilter_.Feed(state, features, column);
   for (int row = 0; row < dense_; row += kStripRows) {
     const float* const weights = periods_layer_.weights + row * kPeriods + column * kStripRows;
     for (int i = 0; i < kStripRows; ++i) outputs[row + i] += weights[i];
@@ -141,6 +142,7 @@ void Vocoder::Hear(void* state, const float* features, const float* samples) con
     Sharpen(samples + subframe.index * kSubframe, kSubframe, kMaxSample, &memory->last_sample, sharp);
     Whiten(subframe, *memory, sharp, excitation);
   });
+  if (postfilter_.bound()) postfilter_.Hear(state, samples);
 }
 
 void Vocoder::Follow(Int8Path path, void* state, const float* features, const float* samples) const {
@@ -151,6 +153,7 @@ void Vocoder::Follow(Int8Path path, void* state, const float* features, const fl
     Sharpen(samples + subframe.index * kSubframe, kSubframe, kMaxSample, &memory->last_sample, sharp);
     Make(path, state, subframe, sharp, excitation, unused);
   });
+  if (postfilter_.bound()) postfilter_.Hear(state, samples);
 }
 
 void Vocoder::Synthesise(Int8Path path, void* state, const float* features, float* samples) const {
@@ -163,6 +166,7 @@ void Vocoder::Synthesise(Int8Path path, void* state, const float* features, floa
       samples[subframe.index * kSubframe + i] = memory->last_sample;
     }
   });
+  if (postfilter_.bound()) postfilter_.Process(path, state, samples);
 }
 
 void Vocoder::Filter(const Subframe& subframe, const Memory& memory, const float* excitation, float* samples) {

@@ -12,6 +12,7 @@
 #include "lpc.h"
 #include "model_image.h"
 #include "nnet.h"
+#include "spectral_postfilter.h"
 #include "state_layout.h"
 
 namespace vivavoce {
@@ -32,6 +33,9 @@ class Vocoder {
   /// Bytes of a state, which must be aligned as float is; a multiple of 64. 0 where nothing is bound.
   size_t state_bytes() const { return bytes_; }
 
+  /// Frames by which what is made comes out later.
+  int delay() const { return postfilter_.bound() ? SpectralPostfilter::kDelay : 0; }
+
   /// Forgets the stream, and takes the kBefore samples before the first that it will hear, follow or make.
   void Begin(void* state, const float* before) const;
 
@@ -41,7 +45,8 @@ class Vocoder {
   /// Hears the frame that ends at `features`, so that it is remembered, and makes nothing.
   void Hear(void* state, const float* features, const float* samples) const;
 
-  /// Makes the frame that ends at `features`: kSpeechHop samples in [-1, 1].
+  /// Makes the frame that ends at `features`, and gives the one of delay() frames before: kSpeechHop samples, in [-1, 1]
+  /// unless they were known.
   void Synthesise(Int8Path path, void* state, const float* features, float* samples) const;
 
   /// The same for a frame that is known: the stream goes on as if it had made these samples.
@@ -81,8 +86,6 @@ class Vocoder {
   };
 
   Vocoder() = default;
-  Vocoder(const Vocoder&) = default;
-  Vocoder& operator=(const Vocoder&) = default;
 
   /// Finds the first kFrameTensors of the image, of these widths, and places what a state needs for them. False: the
   /// image has others, or memory was short.
@@ -99,6 +102,7 @@ class Vocoder {
   static void Filter(const Subframe& subframe, const Memory& memory, const float* excitation, float* samples);
   static void Whiten(const Subframe& subframe, const Memory& memory, const float* samples, float* excitation);
 
+  SpectralPostfilter postfilter_;  // where one is bound
   size_t bytes_ = 0;
   int condition_ = 0;  // elements of a conditioning vector
 

@@ -322,6 +322,10 @@ class VocoderNetwork:
     def path(self) -> str:
         """The instructions that it uses."""
 
+    @property
+    def delay(self) -> int:
+        """Frames by which what is made comes out later."""
+
     def begin(self, before: numpy.typing.NDArray[numpy.float32]) -> None:
         """
         Forget the stream.

@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 
 from vivavoce._core import Model, PredictorNetwork, VocoderNetwork
 from vivavoce.training.corpus import SPEECH_CORPORA
+from vivavoce.training.export import read_weights, write_weights
 
 SMOKE = ["--size", "tiny", "--batch", "4", "--seconds", "1", "--echo", "2", "--threads", "1", "--warmup", "2"]
 FARGAN = pytest.param(
@@ -63,3 +64,42 @@ def test_two_processes_train_together(data, tmp_path, system, options, run):
     options = [*options, "--steps", "4", "--workers", "0", "--cache", str(tmp_path / "cache"), "--name", "two-v1"]
     train_with_two(system, data, tmp_path / "out", *options)
     assert json.loads((tmp_path / "out/two-v1.json").read_text())["steps"] == 4
+
+
+def test_a_postfilter_is_trained_behind_a_fargan(data, tmp_path):
+    cache = ["--cache", str(tmp_path / "cache")]
+    train("fargan", data, tmp_path / "bare", *FARGAN.values[1], *cache, "--steps", "1", "--name", "bare-v1")
+    init = tmp_path / "bare/bare-v1.safetensors"
+    options = ["--init", str(init), "--batch", "4", "--seconds", "1", "--frames", "20", "--threads", "1", *cache]
+    out = tmp_path / "out"
+    train("fargan-postfilter", data, out, *options, "--steps", "30", "--name", "whole-v1")
+    bare, whole = (json.loads(path.read_text()) for path in (init.with_suffix(".json"), out / "whole-v1.json"))
+    assert {**whole.pop("postfilter"), "source_revision": "", "validation_loss": 0} == {
+        "recipe": "recipes/fargan-postfilter.sh",
+        "source_revision": "",
+        "steps": 30,
+        "hours_of_audio_seen": 0.0,
+        "validation_loss": 0,
+    }
+    assert whole == {**bare, "name": "whole-v1"}
+    before, after = (read_weights(path)[0] for path in (init, out / "whole-v1.safetensors"))
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("postfilter.") for name in changed)
+    made = VocoderNetwork(Model(str(out / "whole-v1.vvm"))).synthesise(np.zeros((3, 20), np.float32))
+    assert np.isfinite(made).all()
+
+    train_with_two("fargan-postfilter", data, tmp_path / "two", *options, "--steps", "4", "--name", "two-v1")
+    assert json.loads((tmp_path / "two/two-v1.json").read_text())["postfilter"]["steps"] == 4
+
+
+@pytest.mark.parametrize(("card", "said"), [(False, "lost.json"), (True, "weights of another network")])
+def test_a_postfilter_behind_no_fargan_is_refused(data, tmp_path, card, said):
+    init = tmp_path / "lost.safetensors"
+    write_weights(init, {"gain.bias": np.zeros(1, np.float32)}, {"system": "fargan", "size": "tiny"})
+    if card:
+        init.with_suffix(".json").write_text("{}")
+    run = train("fargan-postfilter", data, tmp_path, "--init", str(init), check=False)
+    assert run.returncode in (1, 2)
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr

@@ -55,7 +55,8 @@ def test_the_core_says_what_the_definition_says(network, model):
     core.feed(features[begin : begin + 1])
     core.hear(features[begin + 1 : begin + 3], speech[begin * HOP : (begin + 2) * HOP])
     core.follow(features[begin + 3 : begin + 5], speech[(begin + 2) * HOP : (begin + 4) * HOP])
-    made = core.synthesise(features[begin + 5 : begin + 5 + made_frames])
+    late = core.delay * HOP
+    made = core.synthesise(features[begin + 5 : begin + 5 + made_frames + core.delay])[late:]
 
     predictions, levels = subframe_predictions(features)
     sharp = preemphasise(speech.astype(np.float64)).astype(np.float32)

@@ -124,6 +124,45 @@ def fargan(
 
 
 @app.command()
+def fargan_postfilter(
+    data: Data,
+    out: Out,
+    init: Annotated[Path, typer.Option(help="Weights of the FARGAN that it stands behind, beside their card.")],
+    name: Name = "fargan-base-v1",
+    cache: Cache = None,
+    steps: Steps = 10_000,
+    batch: Batch = 16,
+    seconds: Seconds = 3.0,
+    frames: Annotated[int, typer.Option(min=13, help="Length of a sequence, in frames of 10 ms.")] = 80,
+    learning_rate: LearningRate = 1.5e-3,
+    warmup: Warmup = 100,
+    decay: Decay = 0.7,
+    echo: Annotated[int, typer.Option(min=1, help="Sequences that are cut out of an item.")] = 8,
+    workers: Workers = 1,
+    threads: Threads = None,
+    seed: Seed = 1,
+) -> None:
+    """Train the spectral postfilter of a FARGAN: gains for what it makes.
+
+    Ends with the weights, the model's image and its card in OUT.
+    """
+    with _torch(threads):
+        from vivavoce.training.loop import LoopConfig
+        from vivavoce.vocoder.spectral_postfilter_train import PostfilterRun, train_postfilter
+    run = PostfilterRun(
+        *(data, cache or out / "cache", out, name, "", init, batch, seconds, echo),
+        window=16,
+        workers=workers,
+        seed=seed,
+        frames=frames,
+    )
+    loop = LoopConfig(
+        *(steps, learning_rate, warmup, decay), average=0.999, betas=(0.8, 0.98), log_steps=50, bfloat16=False
+    )
+    typer.echo(train_postfilter(run, loop, 8 * batch))
+
+
+@app.command()
 def lpcnet(
     data: Data,
     out: Out,

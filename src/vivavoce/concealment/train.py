@@ -23,7 +23,7 @@ from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
 from vivavoce.training.export import read_weights, write_model
 from vivavoce.training.loop import Batch, LoopConfig, Trainer
-from vivavoce.training.run import Run, card_of, stacked, tensors, train, write_averaged
+from vivavoce.training.run import Run, begin_with, card_of, stacked, tensors, train, write_averaged
 from vivavoce.training.speech import SpeechMaker, speech_of
 
 FRAMES_PER_PACKET = 2
@@ -149,7 +149,7 @@ def train_predictor(run: Run, loop: LoopConfig, validation_items: int) -> Path:
     make = ItemMaker(speech_of(run, "train", run.seed + 1000 * processes.rank))
     predictor = FeaturePredictor(SIZES[run.size])
     if run.init:
-        predictor.load_state_dict(tensors(read_weights(run.init)[0]))
+        begin_with(predictor, read_weights(run.init)[0], run.init)
     model = AdversarialPredictor(predictor)
     trainer = Trainer(model, loop, run.folder, processes, adversary=model.discriminator)
     train(

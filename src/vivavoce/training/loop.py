@@ -101,7 +101,7 @@ class Trainer(Generic[Network]):
         taken = {weight for group in matrices for weight in group["params"]}
         against = [] if adversary is None else list(adversary.parameters())
         taken.update(against)
-        rest = [weight for weight in self.model.parameters() if weight not in taken]
+        rest = [weight for weight in self.model.parameters() if weight.requires_grad and weight not in taken]
         groups = [
             {"params": [weight for weight in rest if weight.dim() > 1], "weight_decay": config.weight_decay},
             {"params": [weight for weight in rest if weight.dim() <= 1], "weight_decay": 0.0},

@@ -126,6 +126,18 @@ def tensors(arrays: Arrays) -> Batch:
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
+def begin_with(model: nn.Module, weights: Arrays, path: Path) -> None:
+    """Give a network the weights of `path`.
+
+    Raises:
+        ValueError: They are another network's.
+    """
+    try:
+        model.load_state_dict(tensors(weights))
+    except RuntimeError:
+        raise ValueError(f"{path}: weights of another network") from None
+
+
 def write_averaged(average: nn.Module, run: Run, system: str, sample_rate: int) -> None:
     """Write the weights of a run.
 

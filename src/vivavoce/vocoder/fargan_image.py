@@ -10,9 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from vivavoce.training.image import FARGAN, Tensor, checked, float_tensor, image_of, int8_tensor, width_of
-from vivavoce.vocoder.image import SUBFRAME, frame_tensors, frame_widths
+from vivavoce.vocoder.image import SUBFRAME, frame_tensors, frame_widths, postfilter_tensors
 
 PREDICTION = SUBFRAME + 4
+DELAY = 2  # frames, of the spectral postfilter
 GRUS = ("gru1", "gru2", "gru3")
 PREDICTION_GATES = len(GRUS) + 2
 
@@ -38,7 +39,9 @@ def fargan_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) 
         **{name: width_of(arrays, f"{name}.weight_hh", 3) for name in GRUS},
         "skip": width_of(arrays, "skip.weight"),
     }
-    return image_of(FARGAN, {**metadata, "lookahead_frames": "1"}, (*widths.values(),), _tensors(arrays, widths))
+    return image_of(
+        FARGAN, {**metadata, "lookahead_frames": str(1 + DELAY)}, (*widths.values(),), _tensors(arrays, widths)
+    )
 
 
 def _tensors(arrays: Mapping[str, np.ndarray], widths: Mapping[str, int]) -> list[Tensor]:
@@ -70,4 +73,4 @@ def _tensors(arrays: Mapping[str, np.ndarray], widths: Mapping[str, int]) -> lis
     tensors.append(plain("skip", sum(widths[name] for name in GRUS) + widths["input"] + around))
     tensors.append(glu("skip_glu", widths["skip"]))
     tensors.append(plain("output", widths["skip"], SUBFRAME))
-    return tensors
+    return tensors + postfilter_tensors(arrays, 2 * widths["input"])

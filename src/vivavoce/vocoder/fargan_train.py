@@ -17,7 +17,7 @@ from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
 from vivavoce.training.export import read_weights, write_model
 from vivavoce.training.loop import LoopConfig, Trainer
-from vivavoce.training.run import Run, card_of, tensors, train, write_averaged
+from vivavoce.training.run import Run, begin_with, card_of, train, write_averaged
 from vivavoce.training.speech import speech_of
 from vivavoce.vocoder.fargan import SIZES, Fargan, Heard
 from vivavoce.vocoder.fargan_image import fargan_image
@@ -68,7 +68,8 @@ def train_fargan(run: FarganRun, loop: LoopConfig, validation_items: int) -> Pat
     make = ItemMaker(speech_of(run, "train", run.seed + 1000 * processes.rank))
     model = Fargan(SIZES[run.size])
     if run.init:
-        model.load_state_dict(tensors(read_weights(run.init)[0]))
+        begin_with(model, read_weights(run.init)[0], run.init)
+    model.postfilter.requires_grad_(False)
     validation = validation_batches(run, run.frames, max(1, run.batch // processes.count), validation_items)
     trainer = Trainer(model, loop, run.folder, processes, model.matrices())
     if run.compiled:

@@ -106,9 +106,8 @@ class Lpcnet(FrameNetwork):
         """Logits of nodes: shape (..., gru_b) and (..., nodes), int64, to (..., nodes)."""
         logits = torch.zeros(())
         for neuron in (self.first, self.second):
-            weights = neuron(nodes)
-            inner, bias, share = weights[..., :-2], weights[..., -2], weights[..., -1]
-            logits = logits + share * torch.tanh((inner @ told[..., None])[..., 0] + bias)
+            inner, bias, share = neuron(nodes).split([told.shape[-1], 1, 1], -1)
+            logits = logits + (share * torch.tanh(inner @ told[..., None] + bias))[..., 0]
         return 4 * logits
 
 
@@ -120,9 +119,9 @@ def _inputs(gru: nn.GRU, samples: Tensor, conditions: Tensor) -> Tensor:
         samples: Shape (samples, batch, ...).
         conditions: Shape (samples / 40, batch, ...).
     """
-    of_samples, of_conditions = gru.weight_ih_l0.split([samples.shape[-1], conditions.shape[-1]], 1)
-    slow = functional.linear(conditions, of_conditions, gru.bias_ih_l0)
-    return (functional.linear(samples, of_samples).unflatten(0, (-1, SUBFRAME)) + slow[:, None]).flatten(0, 1)
+    of_samples, of_conditions = gru.get_parameter("weight_ih_l0").split([samples.shape[-1], conditions.shape[-1]], 1)
+    slow = functional.linear(conditions, of_conditions, gru.get_parameter("bias_ih_l0"))
+    return functional.linear(samples, of_samples).unflatten(0, (-1, SUBFRAME)).add_(slow[:, None]).flatten(0, 1)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
 from vivavoce.training.export import read_weights, write_model
 from vivavoce.training.loop import LoopConfig, Trainer
-from vivavoce.training.run import Run, card_of, tensors, train, write_averaged
+from vivavoce.training.run import Run, begin_with, card_of, train, write_averaged
 from vivavoce.training.speech import speech_of
 from vivavoce.vocoder.lpcnet import SIZES, Lpcnet, bits_of, sampled
 from vivavoce.vocoder.lpcnet_image import lpcnet_image
@@ -80,7 +80,7 @@ def train_lpcnet(run: LpcnetRun, loop: LoopConfig, validation_items: int) -> Pat
     make = ItemMaker(speech_of(run, "train", run.seed + 1000 * processes.rank))
     model = Lpcnet(SIZES[run.size])
     if run.init:
-        model.load_state_dict(tensors(read_weights(run.init)[0]))
+        begin_with(model, read_weights(run.init)[0], run.init)
     validation = validation_batches(run, run.frames, max(1, run.batch // processes.count), validation_items)
     trainer = Trainer(model, loop, run.folder, processes)
     train(
