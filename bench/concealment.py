@@ -17,25 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from concealment_sound import copy, joins
 from concealment_speed import speed
 from enhancement_report import Report
 
-from vivavoce._core import Model, speech_features
-from vivavoce.concealment.neural import VOCODER
 from vivavoce.evaluation.call import CallGrid, Configuration, NamedLoss, run_calls
 from vivavoce.evaluation.clips import Clip, clips_of_corpus, spread
-from vivavoce.evaluation.metrics import METRICS, plcmos
 from vivavoce.evaluation.plot import plot_calls
 from vivavoce.evaluation.results import ResultFile
 from vivavoce.evaluation.selection import parse_losses
-from vivavoce.evaluation.statistics import mean_interval
 from vivavoce.evaluation.tables import Row, footnotes, markdown_table, summarise
 from vivavoce.evaluation.workers import available_cores
-from vivavoce.models import find_model
-from vivavoce.signal.cepstrum import HOP
 from vivavoce.transport.loss import RecordedTrace
 from vivavoce.transport.protection import Protection
-from vivavoce.vocoder.synthesis import synthesise
 
 CORPUS = "librispeech-test-other-10x10"
 CONCEALERS = ("opus", "neural", "repeat", "silence")
@@ -103,24 +97,11 @@ def _call_table(bench: Bench, losses: list[NamedLoss], rates: tuple[int, ...], n
         return CallTable(summarise(run_calls(grid, bench.clips, results, bench.jobs), SCORES))
 
 
-def copy(bench: Bench) -> Iterator[Report]:
-    """The vocoder alone, from features of the clips."""
-    model, scores = Model(str(find_model(VOCODER))), []
-    for clip in bench.clips:
-        frames = len(clip.samples) // HOP - 1
-        features = speech_features(clip.samples, frames + 1)
-        made, truth = synthesise(model, features), clip.samples[: frames * HOP]
-        scores.append((METRICS["pesq"].score(truth, made), METRICS["estoi"].score(truth, made), plcmos(truth, made)))
-    pesq, estoi, mos = (mean_interval(values) for values in zip(*scores, strict=True))
-    row = {"model": VOCODER, "clips": len(scores), "pesq": pesq, "estoi": estoi, "plcmos": mos}
-    columns = {"model": "model", "clips": "clips", "pesq": "PESQ-WB", "estoi": "ESTOI", "plcmos": "PLCMOS"}
-    yield Report("copy", "Copy synthesis", columns, [row], decimals={"estoi": 3})
-
-
 PARTS: dict[str, Callable[[Bench], Iterator[CallTable] | Iterator[Report]]] = {
     "calls": calls,
     "bursts": bursts,
-    "copy": copy,
+    "copy": lambda bench: copy(bench.clips, bench.output),
+    "joins": lambda bench: joins(bench.clips),
     "speed": lambda bench: speed(bench.clips[0].samples),
 }
 
