@@ -1,7 +1,8 @@
-"""How well the pitch tracker holds in noise, against the pitch of the clean speech; prints JSON, one object a line.
+"""How well the pitch trackers hold in noise, against the pitch of the clean speech; prints JSON, one object a line.
 
     python bench/pitch.py --data DIR [--wide-band 20] [--full-band 5] [--markdown]
 
+Trackers: that of noise suppression at 48 kHz with and without look-ahead, and that of the vocoders' features at 16 kHz.
 The clips of the noisy sets are mixed anew at every SNR. Two references, both on clean speech: pYIN of librosa (M. Mauch
 and S. Dixon, "pYIN: a fundamental frequency estimator using probabilistic threshold distributions", ICASSP 2014), which
 shares nothing with our tracker, and our tracker itself, which is what the comb filter could have at best.
@@ -17,18 +18,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import librosa
 import numpy as np
 
-from vivavoce._core import percepnet_analyse
+from vivavoce._core import percepnet_analyse, speech_features
 from vivavoce.audio import resample
 from vivavoce.evaluation.mixing import mix
 from vivavoce.evaluation.noisy import BABBLE, SNRS_DB, NoisyClip, build_noisy_set
 from vivavoce.evaluation.statistics import Interval, mean_interval
+from vivavoce.signal import cepstrum
 from vivavoce.signal.pitch import HOP, SAMPLE_RATE
 
 GROSS_ERROR = 0.2
@@ -37,7 +39,7 @@ PERIODIC = 0.6  # correlation over 30 ms
 PYIN_RATE = 16_000
 PYIN_HZ = (62.5, 500.0)
 FRAME_S = 0.01
-LOOKAHEADS = (2, 0)
+Tracker = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +92,34 @@ def _correlation(samples: np.ndarray, centre: int, period: int) -> float:
     return float(early @ late / np.sqrt(max(early @ early * (late @ late), 1e-20)))
 
 
-def measure(references: Sequence[Reference], snr_db: float, lookahead: int) -> dict[str, object]:
+def suppression(samples: np.ndarray, frames: int, lookahead: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Periods at 48 kHz and their correlations, shape (frames,) each, as noise suppression has them."""
+    features, periods = percepnet_analyse(samples.astype(np.float32), frames + lookahead, lookahead)
+    return periods[:frames], features[lookahead:, -1]
+
+
+def vocoders(samples: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same of the features of speech."""
+    features = speech_features(resample(samples, SAMPLE_RATE, cepstrum.SAMPLE_RATE).astype(np.float32), frames)
+    periods = cepstrum.period_of_feature(features[:, cepstrum.PITCH])
+    return SAMPLE_RATE // cepstrum.SAMPLE_RATE * periods, features[:, cepstrum.VOICING]
+
+
+TRACKERS: dict[str, Tracker] = {
+    "48 kHz, 20 ms": suppression,
+    "48 kHz, 0 ms": lambda samples, frames: suppression(samples, frames, 0),
+    "16 kHz": vocoders,
+}
+
+
+def measure(references: Sequence[Reference], snr_db: float, track: Tracker) -> dict[str, object]:
     """One row: errors over the clips at one SNR; infinity is clean speech."""
     gross_pyin, gross_own, voiced, unvoiced = [], [], [], []
     for each in references:
         clip = each.clip
         clean, noisy = mix(clip.clean, clip.noise, clip.sample_rate, min(snr_db, 100.0))
-        periods, correlations = _track(resample(noisy, clip.sample_rate, SAMPLE_RATE), each.frames, lookahead)
-        own, _ = _track(resample(clean, clip.sample_rate, SAMPLE_RATE), each.frames, lookahead)
+        periods, correlations = track(resample(noisy, clip.sample_rate, SAMPLE_RATE), each.frames)
+        own, _ = track(resample(clean, clip.sample_rate, SAMPLE_RATE), each.frames)
         gross_pyin.append(_gross(periods, SAMPLE_RATE / each.hz, each.voiced))
         gross_own.append(_gross(periods, own, each.voiced))
         voiced.append(correlations[each.voiced])
@@ -107,12 +129,6 @@ def measure(references: Sequence[Reference], snr_db: float, lookahead: int) -> d
         "gross_error_to_own": _json(mean_interval(gross_own)),
         "voicing_error": round(equal_error_rate(np.concatenate(voiced), np.concatenate(unvoiced)), 4),
     }
-
-
-def _track(samples: np.ndarray, frames: int, lookahead: int) -> tuple[np.ndarray, np.ndarray]:
-    """Periods and their correlations as the core has them, shape (frames,) each."""
-    features, periods = percepnet_analyse(samples.astype(np.float32), frames + lookahead, lookahead)
-    return periods[:frames], features[lookahead:, -1]
 
 
 def _gross(periods: np.ndarray, wanted: np.ndarray, voiced: np.ndarray) -> float:
@@ -138,18 +154,18 @@ def rows(references: Sequence[Reference]) -> Iterator[dict[str, object]]:
         "noise": [each for each in references if each.clip.noise_kind != BABBLE],
         BABBLE: [each for each in references if each.clip.noise_kind == BABBLE],
     }
-    for lookahead in LOOKAHEADS:
+    for name, track in TRACKERS.items():
         for group, members in groups.items():
             for snr_db in (*SNRS_DB, float("inf")) if members else ():
-                about = {"bench": "pitch", "lookahead": lookahead, "noise": group, "clips": len(members)}
+                about = {"bench": "pitch", "tracker": name, "noise": group, "clips": len(members)}
                 snr = None if snr_db == float("inf") else snr_db
-                yield about | {"snr_db": snr} | measure(members, snr_db, lookahead)
+                yield about | {"snr_db": snr} | measure(members, snr_db, track)
 
 
 def table(records: Sequence[dict]) -> str:
-    """In Markdown, one line for each look-ahead, noise and SNR."""
+    """In Markdown, one line for each tracker, noise and SNR."""
     lines = [
-        "| look-ahead | noise | clips | SNR dB | gross error % | ± | to own clean pitch % | ± | voicing error % |",
+        "| tracker | noise | clips | SNR dB | gross error % | ± | to own clean pitch % | ± | voicing error % |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for record in records:
@@ -158,13 +174,13 @@ def table(records: Sequence[dict]) -> str:
             f"{100 * error['mean']:.1f} | {50 * (error['high'] - error['low']):.1f}"
             for error in (record["gross_error"], record["gross_error_to_own"])
         ]
-        cells = [f"{10 * record['lookahead']} ms", record["noise"], record["clips"], snr, *errors]
+        cells = [record["tracker"], record["noise"], record["clips"], snr, *errors]
         lines.append(f"| {' | '.join(map(str, cells))} | {100 * record['voicing_error']:.1f} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the pitch tracker in noise; print JSON lines.")
+    parser = argparse.ArgumentParser(description="Measure the pitch trackers in noise; print JSON lines.")
     data = os.environ.get("VIVAVOCE_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="folder of the corpora")
     parser.add_argument("--wide-band", type=int, default=20, help="clips of this set")
