@@ -129,30 +129,45 @@ void FarganNetwork::Gated(Int8Path path, const QuantisedDense& layer, void* stat
   Quantise(x, out, width);
 }
 
-void FarganNetwork::Excite(Int8Path path, void* state, const Subframe& subframe, float* excitation) const {
-  constexpr int kPadded = 48;  // of a sub-frame or a prediction: whole vectors of Quantise
-  int32_t* const sums = At<int32_t>(state, layout_.sums);
-  float* const outputs = At<float>(state, layout_.outputs);
-  int8_t* const joined = At<int8_t>(state, layout_.joined);
-
+/// The gain, and what it makes of the prediction and of the sub-frame before: the input of the first layer.
+void FarganNetwork::Prepare(void* state, const Subframe& subframe, Input* in) const {
   float gains[kStripRows];
   gain_layer_.Apply(subframe.condition, gains);
   const float log_gain = Log(Splat<F32x4>(subframe.level + kMinLevel))[0] + kLevelOffset + gains[0];
-  const float gain = Exp(Splat<F32x4>(std::min(log_gain, kMaxLogGain)))[0];
-  float prediction[kPadded] = {}, previous[kPadded] = {};
-  Predict(MemoryOf(state), subframe.period, 1.f / (kMinLevel + gain), prediction, previous);
+  in->gain = Exp(Splat<F32x4>(std::min(log_gain, kMaxLogGain)))[0];
+  float previous[kPadded] = {};
+  std::fill_n(in->prediction, kPadded, 0.f);
+  Predict(MemoryOf(state), subframe.period, 1.f / (kMinLevel + in->gain), in->prediction, previous);
+  Quantise(previous, in->previous, kPadded);
 
-  int8_t quantised[kPadded], quantised_previous[kPadded];
+  int8_t quantised[kPadded];
   int8_t* const input = At<int8_t>(state, layout_.input);
   int8_t* const now = input + input_columns();
   std::memmove(input, now, static_cast<size_t>(input_columns()));
   Quantise(subframe.condition, now, condition_);
-  Quantise(prediction, quantised, kPadded);
-  Quantise(previous, quantised_previous, kPadded);
+  Quantise(in->prediction, quantised, kPadded);
   std::memcpy(now + condition_, quantised, kPrediction);
-  std::memcpy(now + condition_ + kPrediction, quantised_previous, kSubframe);
+  std::memcpy(now + condition_ + kPrediction, in->previous, kSubframe);
+}
 
-  input_layer_.Apply(path, input, sums, outputs);
+/// The prediction behind a gate, and the sub-frame before, side by side.
+void FarganNetwork::Around(const Input& in, float gate, int8_t* at) {
+  float gated[kPadded] = {};
+  int8_t quantised[kPadded];
+  for (int i = 0; i < kSubframe; ++i) gated[i] = gate * in.prediction[kMargin + i];
+  Quantise(gated, quantised, kPadded);
+  std::memcpy(at, quantised, kSubframe);
+  std::memcpy(at + kSubframe, in.previous, kSubframe);
+}
+
+void FarganNetwork::Excite(Int8Path path, void* state, const Subframe& subframe, float* excitation) const {
+  int32_t* const sums = At<int32_t>(state, layout_.sums);
+  float* const outputs = At<float>(state, layout_.outputs);
+  int8_t* const joined = At<int8_t>(state, layout_.joined);
+  Input in;
+  Prepare(state, subframe, &in);
+
+  input_layer_.Apply(path, At<int8_t>(state, layout_.input), sums, outputs);
   Tanh(outputs, outputs, static_cast<size_t>(input_));
   int8_t* const first = At<int8_t>(state, layout_.gru_inputs[0]);
   Gated(path, input_glu_, state, input_, first);
@@ -160,19 +175,12 @@ void FarganNetwork::Excite(Int8Path path, void* state, const Subframe& subframe,
   Sigmoid(outputs, outputs, kStripRows);
   float gates[kPredictionGates];
   std::copy_n(outputs, kPredictionGates, gates);
-  const auto around = [&](int8_t* at, int gate) {
-    float gated[kPadded] = {};
-    for (int i = 0; i < kSubframe; ++i) gated[i] = gates[gate] * prediction[kMargin + i];
-    Quantise(gated, quantised, kPadded);
-    std::memcpy(at, quantised, kSubframe);
-    std::memcpy(at + kSubframe, quantised_previous, kSubframe);
-  };
 
   int before = input_;
   int8_t* place = joined;
   for (int i = 0; i < kGrus; ++i) {
     int8_t* const gru_input = At<int8_t>(state, layout_.gru_inputs[i]);
-    around(gru_input + before, i);
+    Around(in, gates[i], gru_input + before);
     float* const hidden = At<float>(state, layout_.states[i]);
     gru_layers_[i].Step(path, gru_input, hidden, At<int8_t>(state, layout_.quantised[i]), sums, outputs);
     std::copy_n(hidden, grus_[i], outputs);
@@ -182,14 +190,14 @@ void FarganNetwork::Excite(Int8Path path, void* state, const Subframe& subframe,
     before = grus_[i];
   }
   std::memcpy(place, first, static_cast<size_t>(input_));
-  around(place + input_, kGrus);
+  Around(in, gates[kGrus], place + input_);
   skip_layer_.Apply(path, joined, sums, outputs);
   Tanh(outputs, outputs, static_cast<size_t>(skip_));
   Gated(path, skip_glu_, state, skip_, joined);  // which is no longer needed
   output_.Apply(path, joined, sums, outputs);
   Tanh(outputs, outputs, kPadded);
   for (int i = 0; i < kSubframe; ++i) {
-    excitation[i] = gain * (outputs[i] + gates[kGrus + 1] * prediction[kMargin + i]);
+    excitation[i] = in.gain * (outputs[i] + gates[kGrus + 1] * in.prediction[kMargin + i]);
   }
 }
 

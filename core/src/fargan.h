@@ -20,6 +20,15 @@ class FarganNetwork final : public Vocoder {
   static constexpr int kPredictionGates = kGrus + 2;  // of the GRUs, of the last hidden layer, and of the result
   static constexpr int kPrediction = kSubframe + 2 * kMargin;
 
+  static constexpr int kPadded = 48;  // of a sub-frame or a prediction: whole vectors of Quantise
+
+  /// What a sub-frame begins with.
+  struct Input {
+    float gain;
+    float prediction[kPadded];  // relative to it
+    int8_t previous[kPadded];   // the sub-frame before, likewise
+  };
+
   /// Offsets into a state, in bytes. The vectors that a layer reads together lie side by side.
   struct Layout {
     size_t input;          // int8: condition, prediction, sub-frame before; of the last sub-frame, then of this one
@@ -35,6 +44,8 @@ class FarganNetwork final : public Vocoder {
   void Make(Int8Path path, void* state, const Subframe& subframe, const float* known, float* excitation,
             float* samples) const override;
   void Arrange(StateLayout* all);
+  void Prepare(void* state, const Subframe& subframe, Input* in) const;
+  static void Around(const Input& in, float gate, int8_t* at);
   void Excite(Int8Path path, void* state, const Subframe& subframe, float* excitation) const;
   static void Postfilter(const Memory& memory, const Subframe& subframe, const float* excitation, float* heard);
   static void Predict(const Memory& memory, int period, float scale, float* prediction, float* previous);
