@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from concealment_sound import copy, joins
+from concealment_sound import copy, joins, picture
 from concealment_speed import speed
 from enhancement_report import Report
 
@@ -28,13 +28,14 @@ from vivavoce.evaluation.results import ResultFile
 from vivavoce.evaluation.selection import parse_losses
 from vivavoce.evaluation.tables import Row, footnotes, markdown_table, summarise
 from vivavoce.evaluation.workers import available_cores
-from vivavoce.transport.loss import RecordedTrace
+from vivavoce.transport.loss import LossModel, RecordedTrace, parse_loss
 from vivavoce.transport.protection import Protection
 
 CORPUS = "librispeech-test-other-10x10"
 CONCEALERS = ("opus", "neural", "repeat", "silence")
 SCORES = ("plcmos", "pesq", "estoi")
 RATES = (24_000, 32_000)
+DRAWN_LOSS = "modelled-20pct"
 MODELLED = ("modelled-10pct", "modelled-20pct", "modelled-30pct")
 BURSTS_MS = (20, 40, 60, 100, 160, 240, 500)
 BURST_EVERY = 50  # packets: one gap a second
@@ -97,11 +98,16 @@ def _call_table(bench: Bench, losses: list[NamedLoss], rates: tuple[int, ...], n
         return CallTable(summarise(run_calls(grid, bench.clips, results, bench.jobs), SCORES))
 
 
+def _trace(bench: Bench) -> LossModel:
+    return parse_loss(str(bench.data / f"loss/{DRAWN_LOSS}.txt"))
+
+
 PARTS: dict[str, Callable[[Bench], Iterator[CallTable] | Iterator[Report]]] = {
     "calls": calls,
     "bursts": bursts,
     "copy": lambda bench: copy(bench.clips, bench.output),
     "joins": lambda bench: joins(bench.clips),
+    "picture": lambda bench: picture(bench.clips[0], _trace(bench), bench.output / "concealment.png"),
     "speed": lambda bench: speed(bench.clips[0].samples),
 }
 

@@ -16,13 +16,15 @@ from vivavoce.evaluation.clips import Clip
 from vivavoce.evaluation.metrics import METRICS, plcmos
 from vivavoce.evaluation.statistics import mean_interval
 from vivavoce.models import find_model
-from vivavoce.signal.cepstrum import HOP, PITCH, SAMPLE_RATE, VOICING
+from vivavoce.signal.cepstrum import HOP, PITCH, SAMPLE_RATE, VOICING, preemphasise
 from vivavoce.transport.call import CallSettings, simulate_call
-from vivavoce.transport.loss import RecordedTrace
+from vivavoce.transport.loss import LossModel, RecordedTrace
 from vivavoce.vocoder.synthesis import synthesise
 
 VOCODERS = ("fargan-base-v1", "lpcnet-base-v1")
 WORST = 3  # clips that are drawn
+DRAWN_S = 4  # of each
+DRAWN_FROM_S = 4.4  # where the losses of the picture are
 VOICED = 0.2  # of the voicing feature, above which the pitch counts
 GROSS_OCTAVES = 0.263  # a fifth of the frequency
 
@@ -77,22 +79,51 @@ def _mel(samples: np.ndarray) -> np.ndarray:
 
 
 def _draw(clips: Sequence[Clip], path: Path) -> None:
-    """Spectrograms: a row for each clip, with the truth and what every vocoder makes of it."""
+    """A row for each clip, with the truth and what every vocoder makes of it."""
+    rows = []
+    for clip in clips:
+        features = speech_features(clip.samples, len(clip.samples) // HOP)
+        made = {name: synthesise(Model(str(find_model(name))), features) for name in VOCODERS}
+        rows.append({clip.id: clip.samples, **made})
+    _spectrograms(rows, path)
+
+
+def _spectrograms(
+    rows: Sequence[dict[str, np.ndarray]], path: Path, begin_s: float = 0.0, lost: Sequence[float] = ()
+) -> None:
+    """Some seconds of samples by title, in a grid, with marks at times that were lost."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(len(clips), 1 + len(VOCODERS), figsize=(18, 3.2 * len(clips)), squeeze=False)
-    for row, clip in zip(axes, clips, strict=True):
-        features = speech_features(clip.samples, len(clip.samples) // HOP)
-        made = {name: synthesise(Model(str(find_model(name))), features) for name in VOCODERS}
-        for panel, (title, samples) in zip(row, {clip.name: clip.samples, **made}.items(), strict=True):
-            spectrum = np.abs(librosa.stft(samples[: 4 * SAMPLE_RATE], n_fft=512, hop_length=128))
-            decibels = librosa.amplitude_to_db(spectrum, ref=np.max, top_db=70)
-            panel.imshow(decibels, origin="lower", aspect="auto", extent=(0, 4, 0, 8))
+    shape = len(rows), len(rows[0])
+    figure, axes = pyplot.subplots(*shape, figsize=(4 + 5 * shape[1], 2.6 * shape[0]), squeeze=False)
+    end_s = begin_s + DRAWN_S
+    for panels, row in zip(axes, rows, strict=True):
+        for panel, (title, samples) in zip(panels, row.items(), strict=True):
+            spectrum = np.abs(librosa.stft(preemphasise(samples), n_fft=512, hop_length=64))
+            decibels = librosa.amplitude_to_db(spectrum, ref=np.max, top_db=50)
+            extent = 0, len(samples) / SAMPLE_RATE, 0, SAMPLE_RATE / 2000
+            panel.imshow(decibels, origin="lower", aspect="auto", extent=extent, vmax=-5, cmap="magma")
+            panel.set_xlim(begin_s, end_s)
+            for time_s in lost:
+                panel.axvspan(time_s, time_s + PACKET / SAMPLE_RATE, ymin=0.97, color="red", linewidth=0)
             panel.set_title(title, fontsize=9)
+            panel.set_xlabel("s")
+            panel.set_ylabel("kHz")
     figure.tight_layout()
-    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=60))
+    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=80))
     pyplot.close(figure)
+
+
+def picture(clip: Clip, loss: LossModel, path: Path) -> Iterator[Report]:
+    """One clip as it was sent, and as it is heard with losses, under each concealer."""
+    calls = {name: simulate_call(clip.samples, _settings(loss, name)) for name in ("opus", "neural")}
+    heard = {f"--conceal {name}": call.samples for name, call in calls.items()}
+    lost = PACKET / SAMPLE_RATE * np.flatnonzero(calls["opus"].lost_packets)
+    _spectrograms([{clip.id: clip.samples}, *({name: each} for name, each in heard.items())], path, DRAWN_FROM_S, lost)
+    scores = [{"heard": name, "plcmos": plcmos(clip.samples, samples)} for name, samples in heard.items()]
+    columns = {"heard": "heard", "plcmos": "PLCMOS"}
+    yield Report("picture", f"{clip.id}, drawn in {path.name}", columns, scores)
 
 
 def joins(clips: Sequence[Clip]) -> Iterator[Report]:
@@ -122,15 +153,18 @@ def joins(clips: Sequence[Clip]) -> Iterator[Report]:
     yield Report("joins", f"Joins of gaps of {GAP * 20} ms, {CALL_KBPS} kb/s", columns, rows, decimals={"likeness": 3})
 
 
-def _call(samples: np.ndarray, loss: RecordedTrace | None, concealer: str) -> np.ndarray:
-    settings = CallSettings(
+def _call(samples: np.ndarray, loss: LossModel | None, concealer: str) -> np.ndarray:
+    return simulate_call(samples, _settings(loss, concealer)).samples
+
+
+def _settings(loss: LossModel | None, concealer: str) -> CallSettings:
+    return CallSettings(
         loss,
         bitrate_bps=1000 * CALL_KBPS,
         expected_loss_pct=EXPECTED_LOSS_PCT,  # for the same packets
         conceal=concealer,
         playout_delay_ms=1100,
     )
-    return simulate_call(samples, settings).samples
 
 
 def _join(samples: np.ndarray, at: int) -> dict[str, float]:
