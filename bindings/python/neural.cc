@@ -352,7 +352,7 @@ Raises:
            R"(Frame after frame, without the GIL.
 
 Args:
-    inputs: Of `vivavoce.concealment.features.predictor_inputs`, shape (frames, 57), float32.
+    inputs: Of `vivavoce.concealment.features.predictor_inputs`, shape (frames, 78), float32.
 
 Returns:
     Features, shape (frames, 20).

@@ -81,7 +81,7 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
     if (std::count(here, here + kSpeechHop, 0) >= kSpeechHop / 2) {
       BurgFeatures(analysis_, samples + kSpeechHop, inputs);
       std::copy_n(features[hop], kSpeechFeatures, inputs + kBurgFeatures);
-      inputs[PredictorNetwork::kInputs - 1] = PredictorNetwork::kReceived;
+      inputs[PredictorNetwork::kKnown] = PredictorNetwork::kReceived;
     }
     predictor_->Step(predictor_path_, predictor_state(), inputs, unused);
   }
@@ -92,18 +92,20 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
   vocoder_->Feed(vocoder_state(), features[hop]);
   for (; hop < kHops - kFollowed; samples += kSpeechHop) vocoder_->Hear(vocoder_state(), features[++hop], samples);
   vocoder_->Follow(vocoder_path_, vocoder_state(), features[kHops - 1], samples);
-  float next[kSpeechFeatures];
-  Predict(next);
-  vocoder_->Follow(vocoder_path_, vocoder_state(), next, samples + kSpeechHop);
+  std::copy_n(samples + kSpeechHop, kSpeechHop, s.last);
 }
 
 /// Features at the end of the next frame.
 void NeuralPlc::Predict(float* features) {
   State& s = state();
-  const float nothing[PredictorNetwork::kInputs] = {};
-  predictor_->Step(predictor_path_, predictor_state(), nothing, features);
-  for (int i = 1; i < kBarkBands; ++i) features[i] *= kContrast;
   const int frame = s.frames++;
+  float inputs[PredictorNetwork::kInputs] = {};
+  if (frame < s.foreseen_at) {
+    std::copy_n(s.foreseen, kSpeechFeatures, inputs + PredictorNetwork::kForeseen);
+    inputs[PredictorNetwork::kInputs - 1] = 1.f / static_cast<float>(s.foreseen_at - frame);
+  }
+  predictor_->Step(predictor_path_, predictor_state(), inputs, features);
+  for (int i = 1; i < kBarkBands; ++i) features[i] *= kContrast;
   features[0] += kLevel + GapAttenuation(frame);
   if (frame < s.foreseen_at) {
     const float time = static_cast<float>(frame + 1) / static_cast<float>(s.foreseen_at + 1);
@@ -126,6 +128,10 @@ void NeuralPlc::Foresee(const float* samples, int hops, int gap) {
 void NeuralPlc::MakeFrame(float* samples) {
   float features[kSpeechFeatures];
   State& s = state();
+  if (s.frames == 0) {  // the last that was heard ends at features that reach into the gap
+    Predict(features);
+    vocoder_->Follow(vocoder_path_, vocoder_state(), features, s.last);
+  }
   for (++s.early; s.early > 0; --s.early) {  // what comes out first lies before the gap
     Predict(features);
     vocoder_->Synthesise(vocoder_path_, vocoder_state(), features, samples);

@@ -55,6 +55,7 @@ class NeuralPlc {
   struct State {
     int frames;     // predicted since the gap began
     int early;      // to be made before the first that is heard
+    float last[kSpeechHop];  // before the gap
     float loudest;  // energy of a hop before the gap
     float limit;    // gain that the last frame ended with
     int foreseen_at;  // frame of the gap, as `frames` counts them; 0 where none is

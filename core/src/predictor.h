@@ -16,8 +16,11 @@ namespace vivavoce {
 /// pointers: all zeros is the beginning, and a copy of its bytes is a copy of the stream.
 class PredictorNetwork {
  public:
-  /// Burg cepstra, features, and how they are known: kReceived, kLost (then the others are 0) or kTold (no Burg).
-  static constexpr int kInputs = kBurgFeatures + kSpeechFeatures + 1;
+  /// Burg cepstra, features, and how they are known: kReceived, kLost (then the others are 0) or kTold (no Burg). And the
+  /// features behind a gap, from kForeseen on, with 1 over the frames until they are reached; 0 where nothing is known.
+  static constexpr int kKnown = kBurgFeatures + kSpeechFeatures;
+  static constexpr int kForeseen = kKnown + 1;
+  static constexpr int kInputs = kForeseen + kSpeechFeatures + 1;
   static constexpr float kReceived = 1.f, kLost = 0.f, kTold = -1.f;
 
   /// Finds the layers in `image`, which has to live as long. False: the image is of another model, or malformed.

@@ -384,7 +384,7 @@ class VocoderNetwork:
             features: At the end of each frame, shape (frames, 20), float32.
 
         Returns:
-            Shape (160 * frames,), float32 in [-1, 1].
+            Those of `delay` frames before, shape (160 * frames,), float32, in [-1, 1] where they were not known.
 
         Raises:
             TypeError: `features` is not float32.
@@ -416,7 +416,7 @@ class PredictorNetwork:
         Frame after frame, without the GIL.
 
         Args:
-            inputs: Of `vivavoce.concealment.features.predictor_inputs`, shape (frames, 57), float32.
+            inputs: Of `vivavoce.concealment.features.predictor_inputs`, shape (frames, 78), float32.
 
         Returns:
             Features, shape (frames, 20).

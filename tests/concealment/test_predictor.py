@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 import torch
 
 from vivavoce._core import Model, PredictorNetwork, VocoderNetwork, int8_paths
-from vivavoce.concealment.features import INPUTS, LOST, RECEIVED, TOLD, predictor_inputs
+from vivavoce.concealment.features import FORESEEN, INPUTS, KNOWN, LOST, RECEIVED, TOLD, predictor_inputs
 from vivavoce.concealment.image import predictor_image
 from vivavoce.concealment.loss import adversarial_loss, prediction_loss
 from vivavoce.concealment.model import SIZES, AdversarialPredictor, FeaturePredictor
@@ -44,9 +44,17 @@ def model(network):
 def test_what_is_not_known_is_not_seen():
     inputs = predictor_inputs(np.ones((3, BURG_FEATURES)), np.ones((3, FEATURES)), np.array([RECEIVED, LOST, TOLD]))
     assert inputs.shape == (3, INPUTS)
-    assert inputs[0].tolist() == [1] * INPUTS
+    assert inputs[0].tolist() == [1] * FORESEEN + [0] * (INPUTS - FORESEEN)
     assert inputs[1].tolist() == [0] * INPUTS
-    assert inputs[2].tolist() == [0] * BURG_FEATURES + [1] * FEATURES + [-1]
+    assert inputs[2].tolist() == [0] * BURG_FEATURES + [1] * FEATURES + [-1] + [0] * (INPUTS - FORESEEN)
+
+
+def test_the_end_of_a_gap_is_seen_where_it_is_known():
+    burg, features, known = np.ones((3, BURG_FEATURES)), np.ones((3, FEATURES)), np.full(3, LOST)
+    inputs = predictor_inputs(burg, features, known, np.full(FEATURES, 2.0), np.array([0, 4, 1]))
+    assert inputs[0].tolist() == [0] * INPUTS
+    assert inputs[1].tolist() == [0] * FORESEEN + [2] * FEATURES + [0.25]
+    assert inputs[2].tolist() == [0] * FORESEEN + [2] * FEATURES + [1]
 
 
 def test_the_core_says_what_the_definition_says(network, model):
@@ -87,7 +95,7 @@ def test_no_input_harms_it(model):
 def test_models_of_other_systems_and_bad_shapes_are_refused(model):
     with pytest.raises(ValueError, match="must be a vocoder"):
         VocoderNetwork(model)
-    with pytest.raises(ValueError, match=r"\(frames, 57\)"):
+    with pytest.raises(ValueError, match=r"\(frames, 78\)"):
         PredictorNetwork(model).run(np.zeros((2, 20), np.float32))
 
 
@@ -165,9 +173,20 @@ def test_gaps_are_cut_out_of_items():
     gaps = cut({"burg": burg, "features": features}, traces, np.random.default_rng(3))
     assert gaps["inputs"].shape == (8, HEARD + GAP, INPUTS)
     assert (np.diff(gaps["features"], axis=1) == 1).all()
-    assert (gaps["inputs"][:, HEARD:] == 0).all()
-    assert (gaps["inputs"][:, HEARD - 2 : HEARD, -1] != LOST).all()
-    assert ((gaps["lost"] > 0) == (np.arange(HEARD + GAP) >= HEARD)).all()
+    assert (gaps["inputs"][:, HEARD:, :FORESEEN] == 0).all()
+    ahead = gaps["inputs"][:, :, -1]
+    assert (ahead[:, :HEARD] == 0).all()
+    foreseen = np.flatnonzero(ahead[:, HEARD])
+    assert 0 < len(foreseen) < 8
+    for row in foreseen:
+        # features here count frames: what is told is that of the frame that is so far ahead
+        for frame in np.flatnonzero(ahead[row]):
+            behind = gaps["features"][row, frame] + 1 / ahead[row, frame]
+            np.testing.assert_allclose(gaps["inputs"][row, frame, FORESEEN:-1], behind, rtol=1e-5)
+        assert (gaps["lost"][row] == (ahead[row] > 0)).all()
+    assert (gaps["inputs"][:, HEARD - 2 : HEARD, KNOWN] != LOST).all()
+    others = np.setdiff1d(np.arange(8), foreseen)
+    assert ((gaps["lost"][others] > 0) == (np.arange(HEARD + GAP) >= HEARD)).all()
 
 
 def test_the_adversary_and_the_predictor_learn_from_their_own_losses_alone():

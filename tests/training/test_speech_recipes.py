@@ -26,7 +26,7 @@ LPCNET = pytest.param(
     lambda model: VocoderNetwork(model).synthesise(np.zeros((3, 20), np.float32)),
     id="lpcnet",
 )
-PLC = pytest.param("plc", SMOKE, lambda model: PredictorNetwork(model).run(np.zeros((3, 57), np.float32)), id="plc")
+PLC = pytest.param("plc", SMOKE, lambda model: PredictorNetwork(model).run(np.zeros((3, 78), np.float32)), id="plc")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 J.-M. Valin et al., "Real-time packet loss concealment with mixed generative and predictive model" (INTERSPEECH 2022),
 section 3: a dense layer and two GRUs, causal; at a lost frame it says what the features there may be.
 
-Departure: an adversary. Whoever is only to be near in each feature says the middle of what may follow, which is no
+Departures: where the end of a gap is here already, it is told the features there and how near they are. And an adversary. Whoever is only to be near in each feature says the middle of what may follow, which is no
 speech: after 100 ms the higher cepstral coefficients moved by a fifth of what they should. A discriminator that sees
 features before and in the gap brings them back.
 """
@@ -58,7 +58,7 @@ class FeaturePredictor(nn.Module):
             self.dense.weight *= 0.3  # cepstra are larger than what a tanh tells apart
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Run over whole sequences from silence: shape (batch, frames, 57) to (batch, frames, 20)."""
+        """Run over whole sequences from silence: shape (batch, frames, 78) to (batch, frames, 20)."""
         hidden = torch.tanh(self.dense(inputs))
         first, _ = self.gru1(hidden)
         second, _ = self.gru2(first)
@@ -126,7 +126,7 @@ class AdversarialPredictor(nn.Module):
         self.discriminator = FeatureDiscriminator()
 
     def forward(self, inputs: Tensor, features: Tensor, lost: Tensor) -> Judged:
-        """Predict and judge: inputs, shape (batch, frames, 57); the true features; where they are lost, as a bool."""
+        """Predict and judge: inputs, shape (batch, frames, 78); the true features; where they are lost, as a bool."""
         predicted = self.predictor(inputs)
         filled = torch.where(lost[..., None], predicted, features)
         frozen = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}

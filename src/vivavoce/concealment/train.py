@@ -31,6 +31,7 @@ HEARD = 16  # frames before a gap, which the core starts the predictor with
 GAP = 20  # frames; nobody can guess further, and what is played has faded
 MIN_WEIGHT = 0.12  # of the last frames of a gap: few get so far, but those are heard most
 TOLD_SHARE = 0.15  # of the gaps: the frames before were filled by redundancy, back to somewhere
+FORESEEN_SHARE, LONG_SHARE = 0.7, 0.5  # of the gaps have their end in sight; of those are as long as one likes
 CHOICES, ANYWHERE = 2, 0.3  # of that many places in an item the louder is learned from, but for a part
 SYSTEM = "plc"
 
@@ -80,14 +81,28 @@ def context_of_loss(traces: Sequence[np.ndarray], random: np.random.Generator, c
     return known
 
 
-def gap_weights(traces: Sequence[np.ndarray]) -> np.ndarray:
-    """How much each frame of a gap counts, shape (20,): how many gaps get so far; no less than MIN_WEIGHT."""
+def gap_lengths(traces: Sequence[np.ndarray]) -> np.ndarray:
+    """Frames of each gap of the traces."""
     lengths = []
     for trace in traces:
         edges = np.flatnonzero(np.diff(np.concatenate([[0], trace, [0]]).astype(int)))
         lengths.append(edges[1::2] - edges[::2])
-    frames = FRAMES_PER_PACKET * np.concatenate(lengths)
+    return FRAMES_PER_PACKET * np.concatenate(lengths)
+
+
+def gap_weights(traces: Sequence[np.ndarray]) -> np.ndarray:
+    """How much each frame of a gap counts, shape (20,): how many gaps get so far; no less than MIN_WEIGHT."""
+    frames = gap_lengths(traces)
     return np.array([max(float((frames > n).mean()), MIN_WEIGHT) for n in range(GAP)], np.float32)
+
+
+def ends_in_sight(traces: Sequence[np.ndarray], random: np.random.Generator, count: int) -> np.ndarray:
+    """Frames of gaps whose end is known when they begin, shape (count,); 0 for one that has none in sight."""
+    longest = GAP - 2  # behind it there is one frame that is lost in part, and one that is known
+    likely = np.minimum(random.choice(gap_lengths(traces), count), longest)
+    drawn = FRAMES_PER_PACKET * random.integers(1, longest // FRAMES_PER_PACKET + 1, count)
+    lengths = np.where(random.random(count) < LONG_SHARE, drawn, likely)
+    return np.where(random.random(count) < FORESEEN_SHARE, lengths, 0)
 
 
 def cut(
@@ -96,7 +111,7 @@ def cut(
     """A gap out of each item, after as much as the core analyses before one.
 
     Returns:
-        Inputs, shape (batch, 36, 57); features, shape (batch, 36, 20); lost, how much each frame counts, shape
+        Inputs, shape (batch, 36, 78); features, shape (batch, 36, 20); lost, how much each frame counts, shape
         (batch, 36).
     """
     features = items["features"]
@@ -110,11 +125,15 @@ def cut(
     known[:, :HEARD] = context_of_loss(traces, random, batch)
     here = chosen[:, None] + np.arange(length)
     taken = {name: array[rows[:, None], here] for name, array in items.items()}
+    ends = ends_in_sight(traces, random, batch)[:, None]
+    frame = np.arange(length) - HEARD
+    ahead = np.where((ends > 0) & (frame >= 0), np.maximum(ends + 1 - frame, 0), 0)
+    foreseen = taken["features"][rows, HEARD + 1 + ends[:, 0]]
     weights = np.concatenate([np.zeros(HEARD, np.float32), gap_weights(traces)])
     return {
-        "inputs": predictor_inputs(taken["burg"], taken["features"], known).astype(np.float32),
+        "inputs": predictor_inputs(taken["burg"], taken["features"], known, foreseen, ahead).astype(np.float32),
         "features": taken["features"],
-        "lost": np.tile(weights, (batch, 1)),
+        "lost": np.where(ends > 0, ahead > 0, weights).astype(np.float32),
     }
 
 
