@@ -3,9 +3,12 @@
 J.-M. Valin et al., "Real-time packet loss concealment with mixed generative and predictive model" (INTERSPEECH 2022),
 section 3: a dense layer and two GRUs, causal; at a lost frame it says what the features there may be.
 
-Departures: where the end of a gap is here already, it is told the features there and how near they are. And an adversary. Whoever is only to be near in each feature says the middle of what may follow, which is no
-speech: after 100 ms the higher cepstral coefficients moved by a fifth of what they should. A discriminator that sees
-features before and in the gap brings them back.
+Departures:
+
+- where the end of a gap is here already, it is told the features there, and how near they are;
+- an adversary. Whoever is only to be near in each feature says the middle of what may follow, which is no speech: after
+  100 ms the higher cepstral coefficients moved by a fifth of what they should. A discriminator that sees features before
+  and in the gap, and what follows it, brings them back.
 """
 
 from __future__ import annotations
