@@ -7,8 +7,8 @@ Departures:
 
 - where the end of a gap is here already, it is told the features there, and how near they are;
 - an adversary. Whoever is only to be near in each feature says the middle of what may follow, which is no speech: after
-  100 ms the higher cepstral coefficients moved by a fifth of what they should. A discriminator that sees features in the
-  gap and about it brings them back.
+  100 ms the higher cepstral coefficients moved by a fifth of what they should. A discriminator that sees features in
+  the gap and about it brings them back.
 """
 
 from __future__ import annotations
