@@ -1,10 +1,11 @@
 """Neural concealment beside Opus's own, repetition and silence, in one run; prints JSON, one object a line.
 
-    python bench/concealment.py --data DIR [--parts calls,bursts,copy,speed] [--count N] [--markdown]
+    python bench/concealment.py --data DIR [--parts calls,bursts,...] [--count N] [--markdown]
 
 Parts: `calls`, scores of calls over modelled and measured losses; `bursts`, over gaps of one length, drawn into
---output; `copy`, what the vocoder makes of the true features of readers that it never heard; `speed`, CPU of the
-vocoder, of receiving and of the first frames of a gap. What calls scored is kept in --output.
+--output; `copy`, what both vocoders make of the true features of readers that they never heard, the worst drawn;
+`joins`, the ends of gaps beside the same places without one; `picture`, one call drawn; `speed`, CPU of the vocoder, of
+receiving and of the first frames of a gap. What calls scored is kept in --output.
 """
 
 from __future__ import annotations

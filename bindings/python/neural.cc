@@ -328,7 +328,7 @@ Args:
     features: At the end of each frame, shape (frames, 20), float32.
 
 Returns:
-    Those of `delay` frames before, shape (160 * frames,), float32, in [-1, 1] where they were not known.
+    Those of `delay` frames before, shape (160 * frames,), float32 in [-1, 1].
 
 Raises:
     TypeError: `features` is not float32.

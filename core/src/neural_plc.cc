@@ -20,6 +20,8 @@ constexpr int kAttenuations = sizeof kAttenuation / sizeof *kAttenuation;
 constexpr float kLevel = .4f;       // added to c0
 constexpr float kContrast = 1.15f;  // factor of the other coefficients
 
+constexpr int kHeld = 4;  // frames that what is foreseen holds: the last of a gap hang on them
+
 constexpr float kMaxRise = 2.f;  // of energy over what preceded the gap: 3 dB
 constexpr int kRamp = 40;        // samples in which a limit is taken back
 
@@ -27,14 +29,6 @@ float Energy(const float* x, int count) {
   F32x4 sum = Splat<F32x4>(0.f);
   for (int i = 0; i < count; i += kLanes) sum += Load<F32x4>(x + i) * Load<F32x4>(x + i);
   return Sum(sum);
-}
-
-/// Goes `share` of the way to other features; pitch jumps where it is another voice's.
-void Approach(float* features, const float* others, float share) {
-  constexpr float kVoices = .5f;  // octaves
-  const float pitch = features[kBarkBands];
-  for (int i = 0; i < kSpeechFeatures; ++i) features[i] += share * (others[i] - features[i]);
-  if (std::fabs(others[kBarkBands] - pitch) > kVoices) features[kBarkBands] = share < .5f ? pitch : others[kBarkBands];
 }
 
 }  // namespace
@@ -98,19 +92,20 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
 /// Features at the end of the next frame.
 void NeuralPlc::Predict(float* features) {
   State& s = state();
-  const int frame = s.frames++;
+  const int frame = s.frames++, ahead = s.foreseen_at - frame;
+  const bool foreseen = s.foreseen_at > 0 && ahead > -kHeld;
   float inputs[PredictorNetwork::kInputs] = {};
-  if (frame < s.foreseen_at) {
+  if (foreseen) {
     std::copy_n(s.foreseen, kSpeechFeatures, inputs + PredictorNetwork::kForeseen);
-    inputs[PredictorNetwork::kInputs - 1] = 1.f / static_cast<float>(s.foreseen_at - frame);
+    inputs[PredictorNetwork::kInputs - 1] = 1.f / static_cast<float>(std::max(ahead, 1));
   }
   predictor_->Step(predictor_path_, predictor_state(), inputs, features);
+  if (foreseen && ahead <= 0) {
+    std::copy_n(s.foreseen, kSpeechFeatures, features);
+    return;
+  }
   for (int i = 1; i < kBarkBands; ++i) features[i] *= kContrast;
   features[0] += kLevel + GapAttenuation(frame);
-  if (frame < s.foreseen_at) {
-    const float time = static_cast<float>(frame + 1) / static_cast<float>(s.foreseen_at + 1);
-    Approach(features, s.foreseen, time * time);  // squared: PLCMOS +.21 over Opus's own, else +.17 (val, modelled-20)
-  }
 }
 
 void NeuralPlc::Foresee(const float* samples, int hops, int gap) {

@@ -3,6 +3,7 @@
 // last samples goes on from them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -43,7 +44,7 @@ class NeuralPlc {
   void MakeFrame(float* samples);
 
   /// Frames made since the gap began.
-  int frames() const { return state().frames - 1 - vocoder_->delay(); }
+  int frames() const { return std::max(0, state().frames - 1 - vocoder_->delay()); }
 
   /// Goes on as `other` would. False, and nothing done, unless both have the same networks.
   bool CopyState(const NeuralPlc& other);

@@ -59,10 +59,10 @@ void SpectralPostfilter::Feed(void* state, const float* features, int period) co
   memory->periods[kSeen - 1] = period;
 }
 
-void SpectralPostfilter::Push(Memory* memory, const float* samples, bool made) const {
+void SpectralPostfilter::Push(Memory* memory, const float* samples, bool made) {
   constexpr int kKept = kWindow - kSpeechHop;
   std::memmove(memory->samples, memory->samples + kSpeechHop, kKept * sizeof(float));
-  for (int i = 0; i < kSpeechHop; ++i) memory->samples[kKept + i] = Limited(samples[i], -kLargestSample, kLargestSample);
+  for (int i = 0; i < kSpeechHop; i += kLanes) Store(memory->samples + kKept + i, Sane(Load<F32x4>(samples + i)));
   std::memmove(memory->sums, memory->sums + kSpeechHop, kKept * sizeof(float));
   std::fill_n(memory->sums + kKept, kSpeechHop, 0.f);
   memory->made = (memory->made << 1 | (made ? 1 : 0)) & ((1 << (kDelay + 1)) - 1);

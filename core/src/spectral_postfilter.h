@@ -33,7 +33,8 @@ class SpectralPostfilter {
   /// Hears a frame that is known, and makes nothing.
   void Hear(void* state, const float* samples) const;
 
-  /// Replaces a frame that was made by the filtered one of kDelay frames before. What is known passes unfiltered.
+  /// Replaces a frame that was made by the filtered one of kDelay frames before, in [-1, 1]. What is known passes
+  /// unfiltered.
   void Process(Int8Path path, void* state, float* samples) const;
 
  private:
@@ -63,7 +64,7 @@ class SpectralPostfilter {
     size_t outputs;  // float, scratch
   };
 
-  void Push(Memory* memory, const float* samples, bool made) const;
+  static void Push(Memory* memory, const float* samples, bool made);
   void Gains(Int8Path path, void* state, const float* spectrum, float share, float* gains) const;
 
   RealFft fft_;

@@ -45,11 +45,10 @@ class Vocoder {
   /// Hears the frame that ends at `features`, so that it is remembered, and makes nothing.
   void Hear(void* state, const float* features, const float* samples) const;
 
-  /// Makes the frame that ends at `features`, and gives the one of delay() frames before: kSpeechHop samples, in [-1, 1]
-  /// unless they were known.
+  /// Makes the frame that ends at `features`, and gives the one of delay() frames before: kSpeechHop samples in [-1, 1].
   void Synthesise(Int8Path path, void* state, const float* features, float* samples) const;
 
-  /// The same for a frame that is known: the stream goes on as if it had made these samples.
+  /// The same for a frame that is known, of which nothing comes out: the stream goes on as if it had made these samples.
   void Follow(Int8Path path, void* state, const float* features, const float* samples) const;
 
  protected:

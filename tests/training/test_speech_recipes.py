@@ -93,10 +93,17 @@ def test_a_postfilter_is_trained_behind_a_fargan(data, tmp_path):
     assert json.loads((tmp_path / "two/two-v1.json").read_text())["postfilter"]["steps"] == 4
 
 
-@pytest.mark.parametrize(("card", "said"), [(False, "lost.json"), (True, "weights of another network")])
-def test_a_postfilter_behind_no_fargan_is_refused(data, tmp_path, card, said):
+@pytest.mark.parametrize(
+    ("system", "card", "said"),
+    [
+        ("fargan", False, "lost.json"),
+        ("fargan", True, "weights of another network"),
+        ("plc", True, "no weights of a FARGAN"),
+    ],
+)
+def test_a_postfilter_behind_no_fargan_is_refused(data, tmp_path, system, card, said):
     init = tmp_path / "lost.safetensors"
-    write_weights(init, {"gain.bias": np.zeros(1, np.float32)}, {"system": "fargan", "size": "tiny"})
+    write_weights(init, {"gain.bias": np.zeros(1, np.float32)}, {"system": system, "size": "tiny"})
     if card:
         init.with_suffix(".json").write_text("{}")
     run = train("fargan-postfilter", data, tmp_path, "--init", str(init), check=False)

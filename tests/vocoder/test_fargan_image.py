@@ -13,6 +13,7 @@ from vivavoce.signal.cepstrum import FEATURES, HOP, LPC_ORDER, PITCH, VOICING, p
 from vivavoce.vocoder.fargan import MEMORY, SIZES, Fargan, Heard
 from vivavoce.vocoder.fargan_image import fargan_image
 from vivavoce.vocoder.sequences import excitation_of, subframe_predictions
+from vivavoce.vocoder.spectral_postfilter import DELAY
 
 METADATA = {"system": "fargan", "name": "fargan-test", "sample_rate": "16000"}
 
@@ -25,6 +26,15 @@ def network(request):
         network.gain.weight.normal_(0, 0.1)
         network.gates.bias.uniform_(-1, 1)
     return network
+
+
+@pytest.fixture(scope="module")
+def filtering(network):
+    """The same with a postfilter that does something."""
+    other = Fargan(network.size)
+    other.load_state_dict(network.state_dict())
+    torch.nn.init.normal_(other.postfilter.gains.weight, std=0.1)
+    return Model.from_bytes(fargan_image(arrays_of(other), METADATA))
 
 
 def arrays_of(network):
@@ -83,17 +93,17 @@ def test_the_core_says_what_the_definition_says(network, model):
     assert error < 0.05
 
 
-def test_every_path_gives_the_same_bits(model):
+def test_every_path_gives_the_same_bits(filtering):
     features = features_of(40)
-    made = [VocoderNetwork(model, path).synthesise(features) for path in int8_paths()]
+    made = [VocoderNetwork(filtering, path).synthesise(features) for path in int8_paths()]
     assert len(made) > 1
     for other in made[1:]:
         assert (other == made[0]).all()
 
 
-def test_a_copy_goes_on_alike_and_a_reset_begins_anew(model):
+def test_a_copy_goes_on_alike_and_a_reset_begins_anew(filtering):
     features = features_of(30)
-    vocoder = VocoderNetwork(model)
+    vocoder = VocoderNetwork(filtering)
     whole = vocoder.synthesise(features)
     vocoder.reset()
     vocoder.synthesise(features[:10])
@@ -103,16 +113,20 @@ def test_a_copy_goes_on_alike_and_a_reset_begins_anew(model):
     assert (other.synthesise(features[15:]) == whole[15 * HOP :]).all()
 
 
-def test_no_features_harm_it(model):
+def test_no_features_harm_it(filtering):
     random = np.random.default_rng(2)
     hostile = random.choice(np.array([np.nan, np.inf, -np.inf, 1e38, -1e38, 0, 1, 30], np.float32), (200, FEATURES))
-    vocoder = VocoderNetwork(model)
+    vocoder = VocoderNetwork(filtering)
     vocoder.begin(random.choice(np.array([np.nan, np.inf, 1e38, 1], np.float32), 17))
     made = vocoder.synthesise(hostile)
     assert np.isfinite(made).all()
     assert np.abs(made).max() <= 1
     vocoder.synthesise(features_of(50))
     assert np.isfinite(vocoder.synthesise(features_of(50))).all()
+
+
+def test_the_image_tells_the_delay(model):
+    assert model.lookahead_frames == 1 + VocoderNetwork(model).delay == 1 + DELAY
 
 
 def test_a_model_of_another_system_is_refused(model):

@@ -94,11 +94,11 @@ def test_what_is_known_passes_and_the_filter_fades_in_behind_it(networks, speech
     # a window of one made frame is not filtered, one of two half
     assert (filtered[:HOP] == bare[:HOP]).all()
     changed = np.abs(filtered - bare).reshape(-1, HOP).max(axis=1)
-    assert changed[2] > changed[1]
+    assert changed[2] > changed[1] > 0
 
 
-def test_noisy_bins_between_harmonics_are_learned_away():
-    """It learns what a vocoder does wrong: here, one bin too loud."""
+def test_bins_that_are_too_loud_are_learned_away():
+    """A quarter of the spectrum."""
     torch.manual_seed(0)
     postfilter = SpectralPostfilter(16)
     optimizer = torch.optim.AdamW(postfilter.parameters(), 1e-2)

@@ -22,8 +22,8 @@ from vivavoce.signal.cepstrum import HOP, SAMPLE_RATE
 from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
 from vivavoce.training.export import read_weights, write_model
-from vivavoce.training.loop import Batch, LoopConfig, Trainer
-from vivavoce.training.run import Run, begin_with, card_of, stacked, tensors, train, write_averaged
+from vivavoce.training.loop import LoopConfig, Trainer
+from vivavoce.training.run import Run, begin_with, card_of, train, validation_batches, write_averaged
 from vivavoce.training.speech import SpeechMaker, speech_of
 
 FRAMES_PER_PACKET = 2
@@ -171,12 +171,16 @@ def train_predictor(run: Run, loop: LoopConfig, validation_items: int) -> Path:
         begin_with(predictor, read_weights(run.init)[0], run.init)
     model = AdversarialPredictor(predictor)
     trainer = Trainer(model, loop, run.folder, processes, adversary=model.discriminator)
+    judged = ItemMaker(speech_of(run, "val", seed=0))
+    validation = validation_batches(
+        judged, lambda items, random: cut(items, traces, random), run.batch, validation_items
+    )
     train(
         run,
         trainer,
         make,
         loss_of,
-        _validation(run, traces, validation_items),
+        validation,
         lambda average: write_averaged(average.predictor, run, SYSTEM, SAMPLE_RATE),
         lambda loss: finish(run, trainer, loss),
         prepare=lambda items, random: cut(items, traces, random),
@@ -204,13 +208,3 @@ def finish(run: Run, trainer: Trainer[AdversarialPredictor], validation_loss: fl
         hours={"hours_of_audio_seen": trainer.step * run.batch * (HEARD + GAP) / 360_000},
     )
     write_model(run.folder, run.name, run.weights, predictor_image(weights, metadata), card)
-
-
-def _validation(run: Run, traces: Sequence[np.ndarray], count: int) -> list[Batch]:
-    """Batches of the split `val`, always the same."""
-    make = ItemMaker(speech_of(run, "val", seed=0))
-    items = [make(index) for index in range(count)]
-    return [
-        tensors(cut(stacked(items[at : at + run.batch]), traces, np.random.default_rng(at)))
-        for at in range(0, count, run.batch)
-    ]

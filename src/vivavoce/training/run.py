@@ -121,6 +121,27 @@ def stacked(items: Sequence[Item]) -> Arrays:
     return {name: np.stack([item[name] for item in items]) for name in items[0]}
 
 
+def validation_batches(
+    make: Callable[[int], Item],
+    prepare: Callable[[Arrays, np.random.Generator], Arrays],
+    batch: int,
+    count: int,
+) -> list[Batch]:
+    """Batches of the split `val`, always the same.
+
+    Args:
+        make: An item, from its index.
+        prepare: What becomes of a batch of items before it is judged.
+        batch: Items of one; all are whole, as compiled networks need them.
+        count: Of items; what makes no whole batch is left out.
+    """
+    items = [make(index) for index in range(max(batch, count // batch * batch))]
+    return [
+        tensors(prepare(stacked(items[at : at + batch]), np.random.default_rng(at)))
+        for at in range(0, len(items), batch)
+    ]
+
+
 def tensors(arrays: Arrays) -> Batch:
     """The same for PyTorch."""
     return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -175,7 +175,7 @@ class Fargan(FrameNetwork):
             heard: What the network is told.
             primed: So many frames at the beginning are known.
             dtype: Of matrix products within sub-frames.
-            postfiltered: With its pitch prediction added, as it is heard; training leaves it out.
+            postfiltered: With its pitch prediction added, as the spectral postfilter hears it; training leaves it out.
 
         Returns:
             Pre-emphasised samples, shape (batch, 160 * frames); those of primed frames are the known ones.

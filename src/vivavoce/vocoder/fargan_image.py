@@ -9,11 +9,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from vivavoce.signal.cepstrum import FEATURES, HOP
 from vivavoce.training.image import FARGAN, Tensor, checked, float_tensor, image_of, int8_tensor, width_of
-from vivavoce.vocoder.image import SUBFRAME, frame_tensors, frame_widths, postfilter_tensors
+from vivavoce.vocoder.image import PERIODS, SUBFRAME, frame_tensors, frame_widths
 
 PREDICTION = SUBFRAME + 4
-DELAY = 2  # frames, of the spectral postfilter
+DELAY = 2  # frames, of the spectral postfilter, which sees ...
+SEEN, PITCHES, EMBEDDING, BINS = 5, 2, 32, (DELAY + 1) * HOP // 2  # ... so many features, periods, and bins
 GRUS = ("gru1", "gru2", "gru3")
 PREDICTION_GATES = len(GRUS) + 2
 
@@ -73,4 +75,24 @@ def _tensors(arrays: Mapping[str, np.ndarray], widths: Mapping[str, int]) -> lis
     tensors.append(plain("skip", sum(widths[name] for name in GRUS) + widths["input"] + around))
     tensors.append(glu("skip_glu", widths["skip"]))
     tensors.append(plain("output", widths["skip"], SUBFRAME))
-    return tensors + postfilter_tensors(arrays, 2 * widths["input"])
+    return tensors + _postfilter(arrays, 2 * widths["input"])
+
+
+def _postfilter(arrays: Mapping[str, np.ndarray], width: int) -> list[Tensor]:
+    """The matrices of its spectral postfilter, of that width, in the order of `SpectralPostfilter::Bind`."""
+
+    def array(name: str, *shape: int) -> np.ndarray:
+        return checked(arrays, f"postfilter.{name}", *shape)
+
+    pitches = array("embedding.weight", PERIODS, EMBEDDING).T
+    told = array("features.weight", width, SEEN * FEATURES + PITCHES * EMBEDDING)
+    return [
+        float_tensor(pitches, np.zeros(EMBEDDING, np.float32)),
+        float_tensor(told, array("features.bias", width)),
+        int8_tensor(array("spectrum.weight", width, BINS), np.zeros(width, np.float32)),
+        *(
+            int8_tensor(array(f"{name}.weight", width, width), array(f"{name}.bias", width))
+            for name in ("hidden1", "hidden2")
+        ),
+        int8_tensor(array("gains.weight", BINS, 3 * width), array("gains.bias", BINS)),
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,12 +18,12 @@ from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
 from vivavoce.training.export import read_weights, write_model
 from vivavoce.training.loop import LoopConfig, Trainer
-from vivavoce.training.run import Run, begin_with, card_of, train, write_averaged
+from vivavoce.training.run import Arrays, Run, begin_with, card_of, train, validation_batches, write_averaged
 from vivavoce.training.speech import speech_of
 from vivavoce.vocoder.fargan import SIZES, Fargan, Heard
 from vivavoce.vocoder.fargan_image import fargan_image
 from vivavoce.vocoder.loss import vocoder_loss
-from vivavoce.vocoder.sequences import PRIMED, ItemMaker, cut, validation_batches
+from vivavoce.vocoder.sequences import PRIMED, ItemMaker, cut
 
 PRECISION = torch.bfloat16  # of matrix products: twice as fast, and int8 will be coarser
 SYSTEM = "fargan"
@@ -70,7 +71,12 @@ def train_fargan(run: FarganRun, loop: LoopConfig, validation_items: int) -> Pat
     if run.init:
         begin_with(model, read_weights(run.init)[0], run.init)
     model.postfilter.requires_grad_(False)
-    validation = validation_batches(run, run.frames, max(1, run.batch // processes.count), validation_items)
+
+    def prepared(items: Arrays, random: np.random.Generator) -> Arrays:
+        return cut(items, run.frames, random)
+
+    judged, share = ItemMaker(speech_of(run, "val", seed=0)), max(1, run.batch // processes.count)
+    validation = validation_batches(judged, prepared, share, validation_items)
     trainer = Trainer(model, loop, run.folder, processes, model.matrices())
     if run.compiled:
         model.step = trainer.average.step = torch.compile(model.step, dynamic=False)
@@ -82,7 +88,7 @@ def train_fargan(run: FarganRun, loop: LoopConfig, validation_items: int) -> Pat
         validation,
         lambda average: write_averaged(average, run, SYSTEM, SAMPLE_RATE),
         lambda loss: finish(run, trainer, loss),
-        prepare=lambda items, random: cut(items, run.frames, random),
+        prepare=prepared,
     )
     return run.folder
 

@@ -15,7 +15,6 @@ from vivavoce.training.image import Tensor, checked, float_tensor, int8_tensor, 
 
 PERIODS = WIDE_BAND.max_period - WIDE_BAND.min_period + 1
 SUBFRAMES, SUBFRAME = 4, HOP // 4
-SEEN, PITCHES, EMBEDDING, BINS = 5, 2, 32, 3 * HOP // 2  # of the spectral postfilter
 
 
 def frame_widths(arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
@@ -46,30 +45,6 @@ def frame_tensors(arrays: Mapping[str, np.ndarray], widths: Mapping[str, int]) -
         *_first_layer(arrays, widths["dense"]),
         int8_tensor(kernel, checked(arrays, "convolution.bias", width)),
         int8_tensor(condition, checked(arrays, "condition.bias", rows)),
-    ]
-
-
-def postfilter_tensors(arrays: Mapping[str, np.ndarray], width: int) -> list[Tensor]:
-    """The matrices of a `SpectralPostfilter` of that width in the order of its `Bind`.
-
-    Raises:
-        ValueError: A layer is missing, not finite or of another shape.
-    """
-
-    def array(name: str, *shape: int) -> np.ndarray:
-        return checked(arrays, f"postfilter.{name}", *shape)
-
-    pitches = array("embedding.weight", PERIODS, EMBEDDING).T
-    told = array("features.weight", width, SEEN * FEATURES + PITCHES * EMBEDDING)
-    return [
-        float_tensor(pitches, np.zeros(EMBEDDING, np.float32)),
-        float_tensor(told, array("features.bias", width)),
-        int8_tensor(array("spectrum.weight", width, BINS), np.zeros(width, np.float32)),
-        *(
-            int8_tensor(array(f"{name}.weight", width, width), array(f"{name}.bias", width))
-            for name in ("hidden1", "hidden2")
-        ),
-        int8_tensor(array("gains.weight", BINS, 3 * width), array("gains.bias", BINS)),
     ]
 
 

@@ -18,7 +18,7 @@ FLOOR = 1e-5  # of squares, where that of the signal is 1: what is 50 dB below i
 QUIET = 1e-4  # of the root mean square: silence is no louder than this
 JOIN_WEIGHT = 0.03
 LOUDNESS_FFT, LOUDNESS_HOP = 512, 128
-CRITICAL_BANDS = 48  # half a bark wide
+CRITICAL_BANDS = 48  # of 0.4 bark
 LOUDNESS = 0.23
 INAUDIBLE = 1e-3  # of a band's power, where a sample's is 1: no less counts
 

@@ -19,11 +19,11 @@ from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
 from vivavoce.training.export import read_weights, write_model
 from vivavoce.training.loop import LoopConfig, Trainer
-from vivavoce.training.run import Run, begin_with, card_of, train, write_averaged
+from vivavoce.training.run import Arrays, Run, begin_with, card_of, train, validation_batches, write_averaged
 from vivavoce.training.speech import speech_of
 from vivavoce.vocoder.lpcnet import SIZES, Lpcnet, bits_of, sampled
 from vivavoce.vocoder.lpcnet_image import lpcnet_image
-from vivavoce.vocoder.sequences import PRIMED, ItemMaker, cut, validation_batches
+from vivavoce.vocoder.sequences import PRIMED, ItemMaker, cut
 
 SYSTEM = "lpcnet"
 MAX_NOISE = 0.3  # of the level, in the past
@@ -81,7 +81,12 @@ def train_lpcnet(run: LpcnetRun, loop: LoopConfig, validation_items: int) -> Pat
     model = Lpcnet(SIZES[run.size])
     if run.init:
         begin_with(model, read_weights(run.init)[0], run.init)
-    validation = validation_batches(run, run.frames, max(1, run.batch // processes.count), validation_items)
+
+    def prepared(items: Arrays, random: np.random.Generator) -> Arrays:
+        return cut(items, run.frames, random)
+
+    judged, share = ItemMaker(speech_of(run, "val", seed=0)), max(1, run.batch // processes.count)
+    validation = validation_batches(judged, prepared, share, validation_items)
     trainer = Trainer(model, loop, run.folder, processes)
     train(
         run,
@@ -91,7 +96,7 @@ def train_lpcnet(run: LpcnetRun, loop: LoopConfig, validation_items: int) -> Pat
         validation,
         lambda average: write_averaged(average, run, SYSTEM, SAMPLE_RATE),
         lambda loss: finish(run, trainer, loss),
-        prepare=lambda items, random: with_noise(cut(items, run.frames, random), random),
+        prepare=lambda items, random: with_noise(prepared(items, random), random),
     )
     return run.folder
 

@@ -6,9 +6,7 @@ import numpy as np
 
 from vivavoce._core import lpc_of_cepstrum, speech_features
 from vivavoce.signal.cepstrum import BARK_BANDS, HOP, LPC_ORDER, preemphasise
-from vivavoce.training.loop import Batch
-from vivavoce.training.run import Run, stacked, tensors
-from vivavoce.training.speech import SpeechMaker, speech_of
+from vivavoce.training.speech import SpeechMaker
 from vivavoce.vocoder.frames import CONTEXT, MEMORY, SUBFRAME, SUBFRAMES
 
 PRIMED = 2  # frames, with which a sequence begins
@@ -107,20 +105,3 @@ def cut(items: dict[str, np.ndarray], frames: int, random: np.random.Generator) 
         "excitation": take("excitation", 0, length * HOP, HOP),
         "samples": take("samples", 0, length * HOP, HOP),
     }
-
-
-def validation_batches(run: Run, frames: int, batch: int, count: int) -> list[Batch]:
-    """Batches of the split `val`, always the same, and all of one size, as compiled steps need them.
-
-    Args:
-        run: Says which corpora.
-        frames: Of a sequence, without those that are known.
-        batch: Sequences of a batch.
-        count: Of items; what makes no whole batch is left out.
-    """
-    make = ItemMaker(speech_of(run, "val", seed=0))
-    items = [make(index) for index in range(count // batch * batch)]
-    return [
-        tensors(cut(stacked(items[at : at + batch]), frames, np.random.default_rng(at)))
-        for at in range(0, len(items), batch)
-    ]

@@ -14,8 +14,8 @@ from vivavoce._core import Model, speech_features
 from vivavoce.signal.cepstrum import HOP, PREEMPHASIS, SAMPLE_RATE
 from vivavoce.training.distributed import join
 from vivavoce.training.export import read_weights, source_revision, write_model, write_weights
-from vivavoce.training.loop import Batch, LoopConfig, Trainer
-from vivavoce.training.run import Arrays, Run, begin_with, stacked, tensors, train
+from vivavoce.training.loop import LoopConfig, Trainer
+from vivavoce.training.run import Arrays, Run, begin_with, train, validation_batches
 from vivavoce.training.speech import SpeechMaker, speech_of
 from vivavoce.vocoder.fargan import SIZES, Fargan
 from vivavoce.vocoder.fargan_image import fargan_image
@@ -105,7 +105,9 @@ def train_postfilter(run: PostfilterRun, loop: LoopConfig, validation_items: int
         raise ValueError("a postfilter is trained behind a FARGAN: init must name its weights")
     weights, metadata = read_weights(run.init)
     card = json.loads(run.init.with_suffix(".json").read_text())
-    fargan = Fargan(SIZES[metadata.get("size", "")])
+    if metadata.get("system") != "fargan" or metadata.get("size") not in SIZES:
+        raise ValueError(f"{run.init}: no weights of a FARGAN")
+    fargan = Fargan(SIZES[metadata["size"]])
     begin_with(fargan, weights, run.init)
     processes = join()
     torch.manual_seed(run.seed)
@@ -115,6 +117,8 @@ def train_postfilter(run: PostfilterRun, loop: LoopConfig, validation_items: int
         return MadeMaker(speech_of(run, split, seed), weights, metadata)
 
     batch = max(1, run.batch // processes.count)
+    if (run.frames + 2) * HOP >= run.seconds * SAMPLE_RATE:
+        raise ValueError(f"a sequence of {run.frames} frames is too long for items of {run.seconds:g} s")
     trainer = Trainer(fargan.postfilter, loop, run.folder, processes, fargan.postfilter.matrices())
 
     def export(average: SpectralPostfilter) -> None:
@@ -133,7 +137,10 @@ def train_postfilter(run: PostfilterRun, loop: LoopConfig, validation_items: int
         image = fargan_image(*read_weights(run.weights))
         write_model(run.folder, run.name, run.weights, image, card | {"name": run.name, "postfilter": of_postfilter})
 
-    validation = _validation_batches(maker("val", 0), run.frames, batch, validation_items)
+    def cut_whole(items: Arrays, random: np.random.Generator) -> Arrays:
+        return cut_made(items, run.frames, random)
+
+    validation = validation_batches(maker("val", 0), cut_whole, batch, validation_items)
     train(
         run,
         trainer,
@@ -142,14 +149,6 @@ def train_postfilter(run: PostfilterRun, loop: LoopConfig, validation_items: int
         validation,
         export,
         finish,
-        prepare=lambda items, random: cut_made(items, run.frames, random),
+        prepare=cut_whole,
     )
     return run.folder
-
-
-def _validation_batches(make: MadeMaker, frames: int, batch: int, count: int) -> list[Batch]:
-    items = [make(index) for index in range(count)]
-    return [
-        tensors(cut_made(stacked(items[at : at + batch]), frames, np.random.default_rng(at)))
-        for at in range(0, count, batch)
-    ]
