@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from concealment_sound import copy, joins, picture
+from concealment_sound import copy, joins, picture, plot_bursts
 from concealment_speed import speed
 from enhancement_report import Report
 
 from vivavoce.evaluation.call import CallGrid, Configuration, NamedLoss, run_calls
 from vivavoce.evaluation.clips import Clip, clips_of_corpus, spread
-from vivavoce.evaluation.plot import plot_calls
 from vivavoce.evaluation.results import ResultFile
 from vivavoce.evaluation.selection import parse_losses
 from vivavoce.evaluation.tables import Row, footnotes, markdown_table, summarise
@@ -86,7 +85,7 @@ def bursts(bench: Bench) -> Iterator[CallTable]:
         lost[-length_ms // PACKET_MS :] = True
         losses.append(NamedLoss(f"bursts of {length_ms} ms", RecordedTrace(lost)))
     table = _call_table(bench, losses, RATES[:1], "bursts")
-    plot_calls(table.rows, ("plcmos", "estoi"), bench.output / "bursts.png")
+    plot_bursts(table.rows, BURSTS_MS, SCORES, bench.output / "bursts.png")
     yield table
 
 

@@ -15,6 +15,7 @@ from vivavoce.audio import write_whole
 from vivavoce.evaluation.clips import Clip
 from vivavoce.evaluation.metrics import METRICS, plcmos
 from vivavoce.evaluation.statistics import mean_interval
+from vivavoce.evaluation.tables import Row
 from vivavoce.models import find_model
 from vivavoce.signal.cepstrum import HOP, PITCH, SAMPLE_RATE, VOICING, preemphasise
 from vivavoce.transport.call import CallSettings, simulate_call
@@ -125,6 +126,31 @@ def picture(clip: Clip, loss: LossModel, path: Path) -> Iterator[Report]:
     scores = [{"heard": name, "plcmos": plcmos(clip.samples, samples)} for name, samples in heard.items()]
     columns = {"heard": "heard", "plcmos": "PLCMOS"}
     yield Report("picture", f"{clip.id}, drawn in {path.name}", columns, scores)
+
+
+def plot_bursts(rows: Sequence[Row], lengths_ms: Sequence[int], metrics: Sequence[str], path: Path) -> None:
+    """Scores against the length of gaps, of which `rows` have those lengths in turn, for every concealer."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, len(metrics), figsize=(5 * len(metrics), 3.6), layout="constrained")
+    lines: dict[str, list[Row]] = {}
+    for row in rows:
+        lines.setdefault(row.configuration.conceal, []).append(row)
+    for panel, metric in zip(panels, metrics, strict=True):
+        for name, line in lines.items():
+            scores = [row.scores[metric] for row in line]
+            ends = [[score.mean - score.low for score in scores], [score.high - score.mean for score in scores]]
+            panel.errorbar(lengths_ms, [score.mean for score in scores], ends, marker="o", capsize=2, label=name)
+        panel.set_xscale("log")
+        panel.set_xticks(lengths_ms, [str(length) for length in lengths_ms], minor=False)
+        panel.minorticks_off()
+        panel.set_xlabel("gaps of ms, one a second")
+        panel.set_title(METRICS[metric].label)
+        panel.grid(alpha=0.3)
+    panels[0].legend(title="--conceal")
+    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=90))
+    pyplot.close(figure)
 
 
 def joins(clips: Sequence[Clip]) -> Iterator[Report]:
