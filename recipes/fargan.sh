@@ -3,12 +3,4 @@
 #   sh recipes/fargan.sh DATA OUT [OPTIONS of vivavoce train fargan]
 #   PROCESSES=2 sh recipes/fargan.sh DATA OUT --threads 1     as many processes as that, under torchrun
 #   sh recipes/fargan.sh DATA OUT --init src/vivavoce/models/fargan-base-v1.safetensors     from shipped weights
-set -eu
-data=${1:?the folder with the corpora, see docs/data.md}
-out=${2:?the folder for checkpoint, log and weights}
-shift 2
-verb="vivavoce train fargan"
-if [ "${PROCESSES:-1}" -gt 1 ]; then
-    verb="torchrun --standalone --nproc-per-node $PROCESSES -m vivavoce train fargan"
-fi
-$verb --data "$data" --out "$out" "$@"
+exec sh "$(dirname "$0")/train.sh" fargan "$@"

@@ -3,12 +3,4 @@
 #   sh recipes/plc.sh DATA OUT [OPTIONS of vivavoce train plc]
 #   PROCESSES=2 sh recipes/plc.sh DATA OUT --threads 1     as many processes as that, under torchrun
 #   sh recipes/plc.sh DATA OUT --init src/vivavoce/models/plc-base-v1.safetensors     from shipped weights
-set -eu
-data=${1:?the folder with the corpora, see docs/data.md}
-out=${2:?the folder for checkpoint, log and weights}
-shift 2
-verb="vivavoce train plc"
-if [ "${PROCESSES:-1}" -gt 1 ]; then
-    verb="torchrun --standalone --nproc-per-node $PROCESSES -m vivavoce train plc"
-fi
-$verb --data "$data" --out "$out" "$@"
+exec sh "$(dirname "$0")/train.sh" plc "$@"
