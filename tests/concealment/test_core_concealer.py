@@ -34,6 +34,7 @@ def models():
     with torch.no_grad():
         predictor.output.bias[0] = 4  # loud
         vocoder.gates.bias[4] = 2  # repeats itself
+        vocoder.postfilter.gains.weight.normal_(0, 0.1)
     return (
         Model.from_bytes(image(predictor_image, predictor, "plc")),
         Model.from_bytes(image(fargan_image, vocoder, "fargan")),

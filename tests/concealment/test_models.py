@@ -88,6 +88,25 @@ def test_a_gap_is_nearer_to_the_speech_where_its_end_is_foreseen(speech_16k, sam
     assert foreseen < 0.9 * alone
 
 
+def test_what_is_foreseen_holds_where_a_gap_ends(speech_16k):
+    """What a gap's coder looks ahead to is as loud as what follows: it fell by 14 dB where it was let go."""
+    gap, behind, ahead = 640, 960, 320
+    concealer = Concealer(*(Model(str(MODELS / f"{name}.vvm")) for name in (PREDICTOR, VOCODER)))
+    levels = []
+    for at in range(16_000, len(speech_16k) - gap - behind, 4_000):
+        truth = speech_16k[at + gap :][:ahead]
+        if (truth**2).mean() < 1e-4:
+            continue
+        concealer.reset()
+        concealer.receive(speech_16k[:at])
+        concealer.foresee(speech_16k[at + gap :][:behind], gap)
+        concealer.conceal(gap)
+        made = concealer.ahead(ahead)
+        levels.append(10 * np.log10((made**2).mean() / (truth**2).mean()))
+    assert len(levels) > 8
+    assert abs(np.median(levels)) < 4
+
+
 def test_models_are_named_and_those_of_other_systems_refused():
     assert NeuralConcealment(48_000).model_names == (PREDICTOR, VOCODER)
     assert create_concealer("neural:lpcnet", 48_000).model_names == (PREDICTOR, "lpcnet-base-v1")

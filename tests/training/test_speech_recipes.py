@@ -110,3 +110,11 @@ def test_a_postfilter_behind_no_fargan_is_refused(data, tmp_path, system, card, 
     assert run.returncode in (1, 2)
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_sequences_longer_than_their_items_are_refused(data, tmp_path):
+    init = tmp_path / "some.safetensors"
+    write_weights(init, {"gain.bias": np.zeros(1, np.float32)}, {"system": "fargan", "size": "tiny"})
+    run = train("fargan-postfilter", data, tmp_path, "--init", str(init), "--seconds", "0.5", check=False)
+    assert run.returncode == 2
+    assert "80 frames is too long for items of 0.5 s" in run.stderr

@@ -1,6 +1,7 @@
-"""A gated recurrent unit over thousands of samples, for training on a CPU: three times as fast as PyTorch's own there.
+"""A gated recurrent unit over thousands of samples, for training on a CPU.
 
-What its inputs say is the caller's, who need not say it anew for each sample.
+One thread, 32 sequences of 2,720 samples, forward and backward: 0.7 s for 128 units and 0.1 s for 16, where PyTorch's
+own takes 1.3 and 0.3 s. What its inputs say is the caller's, who need not say it anew for each sample.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,46 +102,26 @@ def train_postfilter(run: PostfilterRun, loop: LoopConfig, validation_items: int
     Raises:
         AudioFileError, OSError, ValueError: The corpora or the FARGAN to begin with are not what they should be.
     """
-    if run.init is None:
-        raise ValueError("a postfilter is trained behind a FARGAN: init must name its weights")
-    weights, metadata = read_weights(run.init)
-    card = json.loads(run.init.with_suffix(".json").read_text())
-    if metadata.get("system") != "fargan" or metadata.get("size") not in SIZES:
-        raise ValueError(f"{run.init}: no weights of a FARGAN")
+    weights, metadata, card = _fargan_of(run)
     fargan = Fargan(SIZES[metadata["size"]])
-    begin_with(fargan, weights, run.init)
+    begin_with(fargan, weights, run.init or Path())
     processes = join()
     torch.manual_seed(run.seed)
     run.folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(fargan.postfilter, loop, run.folder, processes, fargan.postfilter.matrices())
 
     def maker(split: str, seed: int) -> MadeMaker:
         return MadeMaker(speech_of(run, split, seed), weights, metadata)
 
-    batch = max(1, run.batch // processes.count)
-    if (run.frames + 2) * HOP >= run.seconds * SAMPLE_RATE:
-        raise ValueError(f"a sequence of {run.frames} frames is too long for items of {run.seconds:g} s")
-    trainer = Trainer(fargan.postfilter, loop, run.folder, processes, fargan.postfilter.matrices())
+    def prepared(items: Arrays, random: np.random.Generator) -> Arrays:
+        return cut_made(items, run.frames, random)
 
     def export(average: SpectralPostfilter) -> None:
         trained = {PREFIX + name: weight.float().cpu().numpy() for name, weight in average.state_dict().items()}
         write_weights(run.weights, weights | trained, metadata | {"name": run.name})
 
-    def finish(validation_loss: float) -> None:
-        hours = trainer.step * run.batch * run.frames / 360_000
-        of_postfilter = {
-            "recipe": "recipes/fargan-postfilter.sh",
-            "source_revision": source_revision(),
-            "steps": trainer.step,
-            "hours_of_audio_seen": round(hours, 1),
-            "validation_loss": round(validation_loss, 4),
-        }
-        image = fargan_image(*read_weights(run.weights))
-        write_model(run.folder, run.name, run.weights, image, card | {"name": run.name, "postfilter": of_postfilter})
-
-    def cut_whole(items: Arrays, random: np.random.Generator) -> Arrays:
-        return cut_made(items, run.frames, random)
-
-    validation = validation_batches(maker("val", 0), cut_whole, batch, validation_items)
+    share = max(1, run.batch // processes.count)
+    validation = validation_batches(maker("val", 0), prepared, share, validation_items)
     train(
         run,
         trainer,
@@ -148,7 +129,39 @@ def train_postfilter(run: PostfilterRun, loop: LoopConfig, validation_items: int
         loss_of,
         validation,
         export,
-        finish,
-        prepare=cut_whole,
+        lambda loss: finish(run, trainer, card, loss),
+        prepare=prepared,
     )
     return run.folder
+
+
+def _fargan_of(run: PostfilterRun) -> tuple[Arrays, dict[str, str], dict[str, Any]]:
+    """Weights, metadata and card of the FARGAN that a run begins with.
+
+    Raises:
+        OSError: One cannot be read.
+        ValueError: They are none of a FARGAN, or the run's sequences are longer than its items.
+    """
+    if run.init is None:
+        raise ValueError("a postfilter is trained behind a FARGAN: init must name its weights")
+    if (run.frames + 2) * HOP >= run.seconds * SAMPLE_RATE:
+        raise ValueError(f"a sequence of {run.frames} frames is too long for items of {run.seconds:g} s")
+    weights, metadata = read_weights(run.init)
+    if metadata.get("system") != "fargan" or metadata.get("size") not in SIZES:
+        raise ValueError(f"{run.init}: no weights of a FARGAN")
+    return weights, metadata, json.loads(run.init.with_suffix(".json").read_text())
+
+
+def finish(
+    run: PostfilterRun, trainer: Trainer[SpectralPostfilter], card: dict[str, Any], validation_loss: float
+) -> None:
+    """Write the model, its image and its card: that of the FARGAN, with how its postfilter was trained."""
+    of_postfilter = {
+        "recipe": "recipes/fargan-postfilter.sh",
+        "source_revision": source_revision(),
+        "steps": trainer.step,
+        "hours_of_audio_seen": round(trainer.step * run.batch * run.frames / 360_000, 1),
+        "validation_loss": round(validation_loss, 4),
+    }
+    image = fargan_image(*read_weights(run.weights))
+    write_model(run.folder, run.name, run.weights, image, card | {"name": run.name, "postfilter": of_postfilter})
