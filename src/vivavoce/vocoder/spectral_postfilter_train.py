@@ -18,15 +18,16 @@ from vivavoce.training.export import read_weights, source_revision, write_model,
 from vivavoce.training.loop import LoopConfig, Trainer
 from vivavoce.training.run import Arrays, Run, begin_with, train, validation_batches
 from vivavoce.training.speech import SpeechMaker, speech_of
+from vivavoce.vocoder.disturbance import disturbance, loudness_distance
 from vivavoce.vocoder.fargan import SIZES, Fargan
 from vivavoce.vocoder.fargan_image import fargan_image
-from vivavoce.vocoder.loss import loudness_distance, spectral_convergence
+from vivavoce.vocoder.loss import spectral_convergence
 from vivavoce.vocoder.spectral_postfilter import DELAY, SpectralPostfilter
 from vivavoce.vocoder.synthesis import synthesise
 
 PREFIX = "postfilter."
 EDGE = DELAY * HOP  # samples at either end of a sequence that are not whole
-LOUDNESS_WEIGHT = 2.0
+DISTURBANCE_WEIGHT = 0.4
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,14 @@ def cut_made(items: Arrays, frames: int, random: np.random.Generator) -> Arrays:
 
 
 def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of a batch of sequences: loudness, and spectra with and without pre-emphasis."""
+    """The loss of a batch of sequences: what is heard, and spectra with and without pre-emphasis."""
     inner = slice(EDGE, -EDGE)
     made, truth = model(batch["made"], batch["features"])[:, inner], batch["truth"][:, inner]
     loudness = loudness_distance(made, truth, SAMPLE_RATE)
     spectral = (spectral_convergence(made, truth) + spectral_convergence(_sharp(made), _sharp(truth))) / 2
-    return LOUDNESS_WEIGHT * loudness + spectral, {"loudness": loudness.detach(), "spectral": spectral.detach()}
+    heard = disturbance(made, truth, SAMPLE_RATE)
+    terms = {"disturbance": heard, "loudness": loudness, "spectral": spectral}
+    return DISTURBANCE_WEIGHT * heard + loudness + spectral, {name: term.detach() for name, term in terms.items()}
 
 
 def _sharp(samples: Tensor) -> Tensor:
