@@ -66,13 +66,23 @@ def test_two_processes_train_together(data, tmp_path, system, options, run):
     assert json.loads((tmp_path / "out/two-v1.json").read_text())["steps"] == 4
 
 
+def test_two_processes_train_a_fargan_against_adversaries(data, tmp_path):
+    options = [*FARGAN.values[1], "--adversarial", "0.1", "--workers", "0", "--cache", str(tmp_path / "cache")]
+    train_with_two("fargan", data, tmp_path / "out", *options, "--steps", "50", "--name", "two-v1")
+    last = json.loads((tmp_path / "out/log.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == 50
+    assert 0 < last["telling"] < 2
+    weights = read_weights(tmp_path / "out/two-v1.safetensors")[0]
+    assert not any("judge" in name for name in weights)
+
+
 def test_a_postfilter_is_trained_behind_a_fargan(data, tmp_path):
     cache = ["--cache", str(tmp_path / "cache")]
     train("fargan", data, tmp_path / "bare", *FARGAN.values[1], *cache, "--steps", "1", "--name", "bare-v1")
     init = tmp_path / "bare/bare-v1.safetensors"
     options = ["--init", str(init), "--batch", "4", "--seconds", "1", "--frames", "20", "--threads", "1", *cache]
     out = tmp_path / "out"
-    train("fargan-postfilter", data, out, *options, "--steps", "30", "--name", "whole-v1")
+    train("fargan-postfilter", data, out, *options, "--steps", "30", "--name", "whole-v1", "--adversarial", "0.1")
     bare, whole = (json.loads(path.read_text()) for path in (init.with_suffix(".json"), out / "whole-v1.json"))
     assert {**whole.pop("postfilter"), "source_revision": "", "validation_loss": 0} == {
         "recipe": "recipes/fargan-postfilter.sh",

@@ -31,6 +31,7 @@ Seconds = Annotated[float, typer.Option(min=0.5, help="Length of an item.")]
 LearningRate = Annotated[float, typer.Option(min=0, help="The highest.")]
 Warmup = Annotated[int, typer.Option(min=0, help="Steps until the learning rate is reached.")]
 Decay = Annotated[float, typer.Option(min=0, max=1, help="Last part of the run, in which it falls.")]
+Adversarial = Annotated[float, typer.Option(min=0, help="Weight of adversaries that learn with it; 0: none.")]
 Echo = Annotated[int, typer.Option(min=1, help="How often an item is used on average.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that make items.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of a process. [PyTorch's choice]")]
@@ -90,10 +91,11 @@ def fargan(
     steps: Steps = 100_000,
     batch: Batch = 64,
     seconds: Seconds = 3.0,
-    frames: Annotated[int, typer.Option(min=1, help="Length of a sequence, in frames of 10 ms.")] = 15,
+    frames: Annotated[int, typer.Option(min=2, help="Length of a sequence, in frames of 10 ms.")] = 15,
     learning_rate: LearningRate = 1.5e-3,
     warmup: Warmup = 100,
     decay: Decay = 0.3,
+    adversarial: Adversarial = 0.0,
     echo: Annotated[int, typer.Option(min=1, help="Sequences that are cut out of an item.")] = 16,
     workers: Workers = 1,
     compiled: Annotated[bool, typer.Option(help="Compile the network: twice as fast; takes a C++ compiler.")] = True,
@@ -115,6 +117,7 @@ def fargan(
         workers=workers,
         seed=seed,
         frames=frames,
+        adversarial=adversarial,
         compiled=compiled,
     )
     loop = LoopConfig(
@@ -137,6 +140,7 @@ def fargan_postfilter(
     learning_rate: LearningRate = 1.5e-3,
     warmup: Warmup = 100,
     decay: Decay = 0.7,
+    adversarial: Adversarial = 0.0,
     echo: Annotated[int, typer.Option(min=1, help="Sequences that are cut out of an item.")] = 8,
     workers: Workers = 1,
     threads: Threads = None,
@@ -155,6 +159,7 @@ def fargan_postfilter(
         workers=workers,
         seed=seed,
         frames=frames,
+        adversarial=adversarial,
     )
     loop = LoopConfig(
         *(steps, learning_rate, warmup, decay), average=0.999, betas=(0.8, 0.98), log_steps=50, bfloat16=False

@@ -20,6 +20,7 @@ from vivavoce.training.export import read_weights, write_model
 from vivavoce.training.loop import LoopConfig, Trainer
 from vivavoce.training.run import Arrays, Run, begin_with, card_of, train, validation_batches, write_averaged
 from vivavoce.training.speech import speech_of
+from vivavoce.vocoder.contest import Contest
 from vivavoce.vocoder.fargan import SIZES, Fargan, Heard
 from vivavoce.vocoder.fargan_image import fargan_image
 from vivavoce.vocoder.loss import vocoder_loss
@@ -27,6 +28,7 @@ from vivavoce.vocoder.sequences import PRIMED, ItemMaker, cut
 
 PRECISION = torch.bfloat16  # of matrix products: twice as fast, and int8 will be coarser
 SYSTEM = "fargan"
+WHOLE = slice(None)
 
 
 @dataclass(frozen=True)
@@ -35,18 +37,21 @@ class FarganRun(Run):
 
     Attributes:
         frames: Length of a sequence, without those that are known; an item is cut into as many as `echo` says.
+        adversarial: Weight of adversaries that learn with it, see `vocoder.contest`; 0 for none.
         compiled: Whether the step of a frame is compiled: twice as fast, after two minutes; takes a C++ compiler.
     """
 
     frames: int = 15
+    adversarial: float = 0.0
     compiled: bool = True
 
 
 def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a batch of sequences."""
     heard = {name: array for name, array in batch.items() if name != "samples"}
-    made = model(Heard(**heard), PRIMED, PRECISION)
-    return vocoder_loss(made, batch["samples"], PRIMED * HOP, HOP)
+    made, contest, more = model(batch["samples"], WHOLE, Heard(**heard), PRIMED, PRECISION)
+    loss, terms = vocoder_loss(made, batch["samples"], PRIMED * HOP, HOP)
+    return loss + contest, {**terms, **more}
 
 
 def train_fargan(run: FarganRun, loop: LoopConfig, validation_items: int) -> Path:
@@ -77,23 +82,24 @@ def train_fargan(run: FarganRun, loop: LoopConfig, validation_items: int) -> Pat
 
     judged, share = ItemMaker(speech_of(run, "val", seed=0)), max(1, run.batch // processes.count)
     validation = validation_batches(judged, prepared, share, validation_items)
-    trainer = Trainer(model, loop, run.folder, processes, model.matrices())
+    contest = Contest(model, run.adversarial, (PRIMED + run.frames) * HOP)
+    trainer = Trainer(contest, loop, run.folder, processes, model.matrices(), contest.adversary)
     if run.compiled:
-        model.step = trainer.average.step = torch.compile(model.step, dynamic=False)
+        model.step = trainer.average.maker.step = torch.compile(model.step, dynamic=False)
     train(
         run,
         trainer,
         make,
         loss_of,
         validation,
-        lambda average: write_averaged(average, run, SYSTEM, SAMPLE_RATE),
+        lambda average: write_averaged(average.maker, run, SYSTEM, SAMPLE_RATE),
         lambda loss: finish(run, trainer, loss),
         prepare=prepared,
     )
     return run.folder
 
 
-def finish(run: FarganRun, trainer: Trainer[Fargan], validation_loss: float) -> None:
+def finish(run: FarganRun, trainer: Trainer[Contest[Fargan]], validation_loss: float) -> None:
     """Write the model, its image and its card."""
     weights, metadata = read_weights(run.weights)
     card = card_of(

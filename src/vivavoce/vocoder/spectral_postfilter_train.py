@@ -18,6 +18,7 @@ from vivavoce.training.export import read_weights, source_revision, write_model,
 from vivavoce.training.loop import LoopConfig, Trainer
 from vivavoce.training.run import Arrays, Run, begin_with, train, validation_batches
 from vivavoce.training.speech import SpeechMaker, speech_of
+from vivavoce.vocoder.contest import Contest
 from vivavoce.vocoder.disturbance import disturbance, loudness_distance
 from vivavoce.vocoder.fargan import SIZES, Fargan
 from vivavoce.vocoder.fargan_image import fargan_image
@@ -36,9 +37,11 @@ class PostfilterRun(Run):
 
     Attributes:
         frames: Length of a sequence; an item is cut into as many as `echo` says.
+        adversarial: Weight of adversaries that learn with it, see `vocoder.contest`; 0 for none.
     """
 
     frames: int = 80
+    adversarial: float = 0.0
 
 
 class MadeMaker:
@@ -78,12 +81,14 @@ def cut_made(items: Arrays, frames: int, random: np.random.Generator) -> Arrays:
 def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a batch of sequences: what is heard, and spectra with and without pre-emphasis."""
     inner = slice(EDGE, -EDGE)
-    made, truth = model(batch["made"], batch["features"])[:, inner], batch["truth"][:, inner]
+    made, contest, more = model(batch["truth"], inner, batch["made"], batch["features"])
+    made, truth = made[:, inner], batch["truth"][:, inner]
     loudness = loudness_distance(made, truth, SAMPLE_RATE)
     spectral = (spectral_convergence(made, truth) + spectral_convergence(_sharp(made), _sharp(truth))) / 2
     heard = disturbance(made, truth, SAMPLE_RATE)
     terms = {"disturbance": heard, "loudness": loudness, "spectral": spectral}
-    return DISTURBANCE_WEIGHT * heard + loudness + spectral, {name: term.detach() for name, term in terms.items()}
+    loss = DISTURBANCE_WEIGHT * heard + loudness + spectral + contest
+    return loss, {**{name: term.detach() for name, term in terms.items()}, **more}
 
 
 def _sharp(samples: Tensor) -> Tensor:
@@ -111,7 +116,9 @@ def train_postfilter(run: PostfilterRun, loop: LoopConfig, validation_items: int
     processes = join()
     torch.manual_seed(run.seed)
     run.folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(fargan.postfilter, loop, run.folder, processes, fargan.postfilter.matrices())
+    contest = Contest(fargan.postfilter, run.adversarial, run.frames * HOP - 2 * EDGE)
+    matrices = fargan.postfilter.matrices()
+    trainer = Trainer(contest, loop, run.folder, processes, matrices, contest.adversary)
 
     def maker(split: str, seed: int) -> MadeMaker:
         return MadeMaker(speech_of(run, split, seed), weights, metadata)
@@ -119,8 +126,9 @@ def train_postfilter(run: PostfilterRun, loop: LoopConfig, validation_items: int
     def prepared(items: Arrays, random: np.random.Generator) -> Arrays:
         return cut_made(items, run.frames, random)
 
-    def export(average: SpectralPostfilter) -> None:
-        trained = {PREFIX + name: weight.float().cpu().numpy() for name, weight in average.state_dict().items()}
+    def export(average: Contest[SpectralPostfilter]) -> None:
+        trained = average.maker.state_dict()
+        trained = {PREFIX + name: weight.float().cpu().numpy() for name, weight in trained.items()}
         write_weights(run.weights, weights | trained, metadata | {"name": run.name})
 
     share = max(1, run.batch // processes.count)
@@ -156,7 +164,7 @@ def _fargan_of(run: PostfilterRun) -> tuple[Arrays, dict[str, str], dict[str, An
 
 
 def finish(
-    run: PostfilterRun, trainer: Trainer[SpectralPostfilter], card: dict[str, Any], validation_loss: float
+    run: PostfilterRun, trainer: Trainer[Contest[SpectralPostfilter]], card: dict[str, Any], validation_loss: float
 ) -> None:
     """Write the model, its image and its card: that of the FARGAN, with how its postfilter was trained."""
     of_postfilter = {
