@@ -24,6 +24,13 @@ def test_concealments_and_delays_are_axes():
     ]
 
 
+def test_a_single_configuration_may_have_a_concealment_of_its_own():
+    configurations = parse_configurations(
+        ["lbrr"], "24000", ["none/opus@24000", "none/repeat,silence@24000"], "neural", "1100"
+    )
+    assert [one.name for one in configurations] == ["lbrr/neural", "none", "none/repeat", "none/silence"]
+
+
 def test_a_configuration_named_twice_is_run_once():
     assert len(parse_configurations(["none", "none"], "32000", ["none@32000"], "opus", "1100")) == 1
 
@@ -44,6 +51,9 @@ def test_a_file_is_called_by_its_name_without_the_suffix(tmp_path):
         ),
         pytest.param(lambda: parse_configurations(["none"], "nan", [], "opus", "100"), "--bitrate", id="no number"),
         pytest.param(lambda: parse_configurations([], "", ["none"], "opus", "100"), "PROTECT@BPS", id="config"),
+        pytest.param(
+            lambda: parse_configurations([], "", ["none/magic@1"], "opus", "1"), "--config .* 'magic'", id="own conceal"
+        ),
         pytest.param(lambda: parse_configurations([], "", ["none@x"], "opus", "100"), "--config .* 'x'", id="at rate"),
         pytest.param(
             lambda: parse_configurations(["none"], "1", [], "magic", "1"), "--conceal .* 'magic'", id="conceal"

@@ -49,7 +49,8 @@ def call(
         str | None, typer.Option(help="b/s of all RTP payload, each with every --protect: 24000,32000. [32000]")
     ] = None,
     config: Annotated[
-        list[str] | None, typer.Option(help="One more configuration, PROTECT@BPS: lbrr+red:2@48000; repeatable.")
+        list[str] | None,
+        typer.Option(help="One more: lbrr+red:2@48000, or none/opus@48000 with a concealment of its own; repeatable."),
     ] = None,
     conceal: Annotated[str, typer.Option(help="Some of opus,neural,neural:lpcnet,silence,repeat.")] = "opus",
     playout_delay: Annotated[str, typer.Option(help="Milliseconds or adaptive; 100,200 compares.")] = "1100",

@@ -23,7 +23,7 @@ def parse_configurations(
     Args:
         protections: Such as `lbrr+red:2`.
         bitrates: In b/s, `24000,32000`.
-        single: Such as `lbrr+red:2@48000`.
+        single: Such as `lbrr+red:2@48000`, or `none/opus@48000` with a concealment of its own.
         conceal: `opus,repeat`.
         playout_delays: In milliseconds or adaptive, `100,1100,adaptive`.
 
@@ -33,17 +33,19 @@ def parse_configurations(
     Raises:
         ValueError: A part is unknown or out of range; the message names it.
     """
-    senders = [
-        (Protection.parse(text), _bitrate(rate, "--bitrate")) for rate in split_words(bitrates) for text in protections
+    concealers = _concealers(conceal, "--conceal")
+    ends = [
+        (Protection.parse(text), _bitrate(rate, "--bitrate"), concealers)
+        for rate in split_words(bitrates)
+        for text in protections
     ]
     for text in single:
-        protection, at, rate = text.rpartition("@")
+        named, at, rate = text.rpartition("@")
+        protection, _, own = named.partition("/")
         if not at:
-            raise ValueError(f"--config must be PROTECT@BPS, such as lbrr+red:2@48000, got {text!r}")
-        senders.append((Protection.parse(protection), _bitrate(rate, "--config")))
-    concealers = split_words(conceal)
-    if not concealers or not set(concealers) <= set(CONCEALERS):
-        raise ValueError(f"--conceal must be some of {','.join(CONCEALERS)}, got {conceal!r}")
+            raise ValueError(f"--config must be PROTECT@BPS or PROTECT/CONCEAL@BPS, such as red:2@48000, got {text!r}")
+        theirs = _concealers(own, "--config") if own else concealers
+        ends.append((Protection.parse(protection), _bitrate(rate, "--config"), theirs))
     delays = [
         None if text == "adaptive" else parse_number(text, "--playout-delay", 0, MAX_PLAYOUT_DELAY_MS)
         for text in split_words(playout_delays)
@@ -52,7 +54,7 @@ def parse_configurations(
         raise ValueError(f"--playout-delay must be milliseconds or adaptive, got {playout_delays!r}")
     crossed = (
         Configuration(protection, rate, concealer, delay_ms)
-        for protection, rate in senders
+        for protection, rate, concealers in ends
         for concealer in concealers
         for delay_ms in delays
     )
@@ -102,6 +104,13 @@ def parse_number(text: str, option: str, low: float, high: float, word: str = ""
         choice = f" or {word}" if word else ""
         raise ValueError(f"{option} must be a number from {low:g} to {high:g}{choice}, got {text!r}")
     return number
+
+
+def _concealers(text: str, option: str) -> list[str]:
+    concealers = split_words(text)
+    if not concealers or not set(concealers) <= set(CONCEALERS):
+        raise ValueError(f"{option} must name some of {','.join(CONCEALERS)}, got {text!r}")
+    return concealers
 
 
 def _bitrate(text: str, option: str) -> int:
