@@ -11,7 +11,6 @@ receiving and of the first frames of a gap. What calls scored is kept in --outpu
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from concealment_sound import copy, joins, picture, plot_bursts
 from concealment_speed import speed
-from enhancement_report import Report
+from report import Report, tell
 
 from vivavoce.evaluation.call import CallGrid, Configuration, NamedLoss, run_calls
 from vivavoce.evaluation.clips import Clip, clips_of_corpus, spread
@@ -64,7 +63,7 @@ class CallTable:
 
     def as_json(self) -> Iterator[dict[str, object]]:
         for row in self.rows:
-            yield {"bench": "concealment", **row.as_json("none")}
+            yield row.as_json("none")
 
     def as_markdown(self) -> str:
         return "\n".join([markdown_table(self.rows, SCORES), "", *footnotes(self.rows, "none"), ""])
@@ -129,11 +128,7 @@ def main() -> None:
     bench = Bench(arguments.data, arguments.output, arguments.count, arguments.jobs)
     for part in parts:
         for table in PARTS[part](bench):
-            if arguments.markdown:
-                print(table.as_markdown(), flush=True)
-            else:
-                for record in table.as_json():
-                    print(json.dumps(record), flush=True)
+            tell("concealment", table, arguments.markdown)
 
 
 if __name__ == "__main__":

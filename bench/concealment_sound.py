@@ -8,7 +8,7 @@ from pathlib import Path
 import librosa
 import matplotlib
 import numpy as np
-from enhancement_report import Report
+from report import Report
 
 from vivavoce._core import Model, speech_features
 from vivavoce.audio import write_whole

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from enhancement_report import Report, one_core
+from report import Report, one_core
 
 from vivavoce._core import Concealer, Model, VocoderNetwork, speech_features
 from vivavoce.audio import resample

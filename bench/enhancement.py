@@ -14,20 +14,20 @@ RNNoise, threads, worst frames; `memory`, that and construction; and, only when 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from enhancement_bench import Bench
 from enhancement_guards import clean_speech, levels
 from enhancement_memory import memory
 from enhancement_peers import PEERS, PeerEnvironment
 from enhancement_quality import QualityTable, quality
-from enhancement_report import Bench, Report
 from enhancement_silence import silence
 from enhancement_speech import speech_preserved, voice_activity
 from enhancement_speed import speed
+from report import Report, tell
 
 from vivavoce.errors import VivavoceError
 from vivavoce.evaluation.enhancement import our_systems
@@ -66,11 +66,7 @@ def main() -> None:
         for report in PARTS[part](bench):
             if isinstance(report, QualityTable):
                 _tell_left_out(report, told)
-            if arguments.markdown:
-                print(report.as_markdown(), flush=True)
-            else:
-                for record in report.as_json():
-                    print(json.dumps(record), flush=True)
+            tell("enhancement", report, arguments.markdown)
 
 
 def _tell_left_out(table: QualityTable, told: set[str]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from enhancement_bench import Bench
 from enhancement_quality import QualityTable, score_folders, set_folder, write_set
-from enhancement_report import Bench, Report
+from report import Report
 
 from vivavoce.audio import resample
 from vivavoce.enhancement.denoiser import denoise

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from enhancement_report import Bench, Report
+    from enhancement_bench import Bench
+    from report import Report
 
 RUNS = 5
 STREAMS = 50
@@ -27,8 +28,8 @@ STREAMS = 50
 
 def memory(bench: Bench) -> Iterator[Report]:
     """Construction, memory beyond Python and NumPy, and of one stream more."""
-    from enhancement_report import Report
     from enhancement_speed import sized_models
+    from report import Report
 
     rows = []
     for name, model in sized_models(bench).items():

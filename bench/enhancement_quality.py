@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from enhancement_bench import Bench
 from enhancement_peers import Peer, PeerRun
-from enhancement_report import Bench
 
 from vivavoce.audio import write_wav
 from vivavoce.evaluation.enhancement import CLEAN, NOISY, SystemScores, denoise_clips, match_files, score_systems
@@ -43,7 +43,7 @@ class QualityTable:
     def as_json(self) -> Iterator[dict[str, Any]]:
         """One object for each system."""
         cpu = {run.peer.name: run.cpu_s_per_s for run in self.runs}
-        about = {"bench": "enhancement", "part": self.part, "set": self.which, "group": self.group}
+        about = {"part": self.part, "set": self.which, "group": self.group}
         for row in self.rows:
             yield about | row.as_json() | {"cpu_s_per_s": cpu.get(row.system)}
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-from enhancement_report import Bench, Report, one_core
+from enhancement_bench import Bench
+from report import Report, one_core
 
 from vivavoce import _core
 from vivavoce.audio import resample

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from enhancement_bench import Bench
 from enhancement_quality import score_folders, write_set
-from enhancement_report import Bench, Report
+from report import Report
 
 from vivavoce.audio import read_audio, resample
 from vivavoce.enhancement.denoiser import FRAME_SAMPLES, SAMPLE_RATE, Denoiser

@@ -17,8 +17,9 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
+from enhancement_bench import Bench
 from enhancement_peers import ADAPTERS
-from enhancement_report import Bench, Report, one_core
+from report import Report, one_core
 
 from vivavoce.audio import resample, write_wav
 from vivavoce.enhancement.denoiser import FRAME_SAMPLES, SAMPLE_RATE, Denoiser, denoise

@@ -1,61 +1,33 @@
-"""What all parts of the bench share: what they are asked for, and the form of their answer."""
+"""The form of a bench's answer, and the core it is measured on."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from enhancement_peers import Peer, PeerEnvironment
-
-from vivavoce.evaluation.noisy import NoisyClip, build_noisy_set
 from vivavoce.evaluation.statistics import Interval
 from vivavoce.evaluation.tables import interval_json, markdown_lines, with_interval
 
 
-@dataclass(frozen=True)
-class Bench:
-    """What to measure.
+class Answer(Protocol):
+    """What can be printed."""
 
-    Attributes:
-        data: Folder of the corpora.
-        output: Keeps sets, outputs and scores; what is known is not computed again.
-        environment: Of the peers.
-        peers: Which of them.
-        models: Ours, by the name of the system; None is the default model.
-        sets: Which noisy sets.
-        split: Of them.
-        count: Only so many clips of each; None is all.
-        jobs: Processes that score.
-    """
+    def as_json(self) -> Iterator[dict[str, Any]]: ...
 
-    data: Path
-    output: Path
-    environment: PeerEnvironment
-    peers: Sequence[Peer]
-    models: dict[str, str | None]
-    sets: Sequence[str]
-    split: str
-    count: int | None
-    jobs: int
-
-    def clips(self, which: str, most: int | None = None) -> list[NoisyClip]:
-        """The clips of a set, the first `most` of them."""
-        return _clips(self.data, which, self.split, self.count)[:most]
-
-    @property
-    def rnnoise(self) -> list[Peer]:
-        """The peer that the figures to reach name, where it is asked for."""
-        return [peer for peer in self.peers if peer.name == "rnnoise"]
+    def as_markdown(self) -> str: ...
 
 
-@lru_cache
-def _clips(data: Path, which: str, split: str, count: int | None) -> list[NoisyClip]:
-    return build_noisy_set(data, which, split, count)
+def tell(bench: str, answer: Answer, markdown: bool) -> None:
+    """Print an answer of `bench`: a table, or JSON, one object a line."""
+    if markdown:
+        print(answer.as_markdown(), flush=True)
+        return
+    for record in answer.as_json():
+        print(json.dumps({"bench": bench} | record), flush=True)
 
 
 @dataclass(frozen=True)
@@ -81,8 +53,9 @@ class Report:
     def as_json(self) -> Iterator[dict[str, Any]]:
         """One object for each row; what is not a number is null."""
         for row in self.rows:
-            about = {"bench": "enhancement", "part": self.part}
-            yield about | {key: interval_json(v) if isinstance(v, Interval) else v for key, v in row.items()}
+            yield {"part": self.part} | {
+                key: interval_json(v) if isinstance(v, Interval) else v for key, v in row.items()
+            }
 
     def as_markdown(self) -> str:
         """A heading, the table, and its notes."""
