@@ -49,9 +49,15 @@ class Contest(nn.Module, Generic[Network]):
         return self.judges if self.weight > 0 else None
 
     def forward(self, truth: Tensor, judged: slice, *given: Any) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """What is made of what is given, the loss of the contest over the samples `judged`, and its terms for the log.
+        """Make samples and have them judged; the gradients of the one side do not reach the other's weights.
 
-        The gradients of the one side do not reach the other's weights.
+        Args:
+            truth: Shape (batch, samples).
+            judged: Which of the samples.
+            given: What the maker is called with.
+
+        Returns:
+            What was made, the same shape as `truth`; the loss of both sides, (); its terms for the log.
         """
         made = self.maker(*given)
         if not self.weight:

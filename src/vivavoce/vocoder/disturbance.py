@@ -1,9 +1,9 @@
 """How far what was made disturbs who knows the truth: loudness in critical bands, as a listener hears it.
 
 Two measures to train by. `loudness_distance` is plain: loudness after E. Zwicker, power to 0.23, absolute in level.
-`disturbance` is after the perceptual model of ITU-T P.862 (PESQ), in a form that gradients pass: slow differences of
-timbre and level are forgiven, differences below a quarter of the loudness are masked, and what was added counts more
-than what is missing. It is no PESQ: nothing is aligned, and frames are averaged where PESQ takes high norms over time.
+`disturbance` is after the perceptual model of ITU-T P.862 (PESQ), in a form that gradients pass: a steady
+timbre and the level of frames are forgiven, differences below a quarter of the loudness are masked, and what was added
+counts more than what is missing. It is no PESQ: nothing is aligned, and frames are averaged where PESQ takes high norms over time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ def disturbance(made: Tensor, truth: Tensor, sample_rate: int, preemphasis: floa
         made: Signals of at least 512 samples.
         truth: The same.
         sample_rate: In Hz.
-        preemphasis: Of both signals; it is undone.
+        preemphasis: Of both signals, the coefficient; it is undone.
+
+    Returns:
+        Without a unit; 0 for equal signals, 1 to 2 for a vocoder's.
     """
     heard, width = _threshold(sample_rate, made.device), _band_width(sample_rate)
     a, b = _band_powers(made, sample_rate, preemphasis), _band_powers(truth, sample_rate, preemphasis)
