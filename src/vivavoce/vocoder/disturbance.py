@@ -3,7 +3,8 @@
 Two measures to train by. `loudness_distance` is plain: loudness after E. Zwicker, power to 0.23, absolute in level.
 `disturbance` is after the perceptual model of ITU-T P.862 (PESQ), in a form that gradients pass: a steady
 timbre and the level of frames are forgiven, differences below a quarter of the loudness are masked, and what was added
-counts more than what is missing. It is no PESQ: nothing is aligned, and frames are averaged where PESQ takes high norms over time.
+counts more than what is missing. It is no PESQ: nothing is aligned, and frames are averaged where PESQ takes high norms
+over time.
 """
 
 from __future__ import annotations
