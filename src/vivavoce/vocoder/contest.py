@@ -24,6 +24,7 @@ SLOPE = 0.2
 FLOOR = 1e-4  # of magnitudes, where the root mean square of the truth is 1
 SILENCE = 1e-4  # no signal counts as quieter
 MATCH_WEIGHT = 5.0
+SHARES = 3  # of a batch: a judge sees one of them, or judging would take three times as long as making
 
 
 class Contest(nn.Module, Generic[Network]):
@@ -65,10 +66,12 @@ class Contest(nn.Module, Generic[Network]):
         scale = 1 / (SILENCE + truth[:, judged].square().mean(1, keepdim=True).sqrt())
         a, b = made[:, judged].float() * scale, truth[:, judged] * scale
         fooling, matching, telling = made.new_zeros(()), made.new_zeros(()), made.new_zeros(())
-        for judge in self.judges:
+        shares = min(SHARES, len(a))
+        for index, judge in enumerate(self.judges):
+            seen, true = (samples[index % shares :: shares] for samples in (a, b))
             frozen = {name: weight.detach() for name, weight in judge.named_parameters()}
-            fooled = functional_call(judge, frozen, (a,))
-            made_so, true_so = judge(a.detach()), judge(b)
+            fooled = functional_call(judge, frozen, (seen,))
+            made_so, true_so = judge(seen.detach()), judge(true)
             fooling = fooling + (fooled[-1] - 1).square().mean()
             telling = telling + made_so[-1].square().mean() + (true_so[-1] - 1).square().mean()
             for hidden, aim in zip(fooled[:-1], true_so[:-1], strict=True):

@@ -1,10 +1,10 @@
 """How far what was made disturbs who knows the truth: loudness in critical bands, as a listener hears it.
 
 Two measures to train by. `loudness_distance` is plain: loudness after E. Zwicker, power to 0.23, absolute in level.
-`disturbance` is after the perceptual model of ITU-T P.862 (PESQ), in a form that gradients pass: a steady
-timbre and the level of frames are forgiven, differences below a quarter of the loudness are masked, and what was added
-counts more than what is missing. It is no PESQ: nothing is aligned, and frames are averaged where PESQ takes high norms
-over time.
+`disturbance` is after the perceptual model of ITU-T P.862 (PESQ), in a form that gradients pass: the level of frames
+is forgiven, differences below a quarter of the loudness are masked, and what was added counts more than what is
+missing. It is no PESQ: nothing is aligned, a steady timbre is not forgiven (a vocoder would take on any), and frames
+are averaged where PESQ takes high norms over time.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ SILENCE = 5e-4  # power of a frame of it
 INAUDIBLE = 1e-3  # of a band's power, where a sample's is 1: no less counts
 LISTENING_POWER = 3.4e6  # of a frame of the truth, over all bands, where the threshold of hearing at 1 kHz is about 2
 MAX_THRESHOLD_DB = 75.0
-CLEARLY_HEARD = 100.0  # times the threshold: what the timbre is taken from
-TIMBRE_FLOOR, MAX_TIMBRE = 1e3, 100.0
 LEVEL_FLOOR, LEVEL_RANGE, LEVEL_MEMORY = 5e3, (3e-4, 5.0), 0.2
 SONE = 0.187
 MASKED = 0.25  # of the smaller loudness
@@ -49,7 +47,8 @@ def disturbance(made: Tensor, truth: Tensor, sample_rate: int, preemphasis: floa
     heard, width = _threshold(sample_rate, made.device), _band_width(sample_rate)
     a, b = _band_powers(made, sample_rate, preemphasis), _band_powers(truth, sample_rate, preemphasis)
     level = LISTENING_POWER / (b.sum(2).mean(1)[:, None, None] + SILENCE)
-    a, b = _equalised(a * level, b * level, heard)
+    a, b = a * level, b * level
+    a = a * _level_differences(a, b, heard)
     loud_a, loud_b = _loudness_above(a, heard), _loudness_above(b, heard)
     difference = ((loud_a - loud_b).abs() - MASKED * torch.minimum(loud_a, loud_b)).clamp(min=0)
     added = ((a + ADDED_FLOOR) / (b + ADDED_FLOOR)) ** ADDED_EXPONENT
@@ -83,16 +82,13 @@ def _band_powers(samples: Tensor, sample_rate: int, preemphasis: float) -> Tenso
     return power @ (bands / bands.sum(1, keepdim=True).clamp(min=1e-9))  # all power is in some band
 
 
-def _equalised(made: Tensor, truth: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
-    """Band powers of both, the truth with the mean timbre of what was made, that with the truth's level by frames."""
-    clear = truth > CLEARLY_HEARD * heard
-    ratio = ((made * clear).sum(1, keepdim=True) + TIMBRE_FLOOR) / ((truth * clear).sum(1, keepdim=True) + TIMBRE_FLOOR)
-    truth = truth * ratio.clamp(1 / MAX_TIMBRE, MAX_TIMBRE)
+def _level_differences(made: Tensor, truth: Tensor, heard: Tensor) -> Tensor:
+    """How much more power frames of the truth have, smoothed and bounded: shape (batch, frames, 1)."""
     power = [(bands * (bands > heard)).sum(2) + LEVEL_FLOOR for bands in (made, truth)]
     gains: list[Tensor] = []
     for now in (power[1] / power[0]).unbind(1):
         gains.append(LEVEL_MEMORY * gains[-1] + (1 - LEVEL_MEMORY) * now if gains else now)
-    return made * torch.stack(gains, 1).clamp(*LEVEL_RANGE)[:, :, None], truth
+    return torch.stack(gains, 1).clamp(*LEVEL_RANGE)[:, :, None]
 
 
 def _loudness_above(power: Tensor, heard: Tensor) -> Tensor:
