@@ -115,6 +115,7 @@ Result NewArray(size_t count, Fill fill) {
 
 // Types as users read them: nanobind's own signatures do not know what the arguments must be.
 #define VV_FLOATS "numpy.typing.NDArray[numpy.float32]"
+#define VV_NUMBERS "numpy.typing.NDArray[numpy.int8]"
 #define VV_COMPLEX "numpy.typing.NDArray[numpy.complex64]"
 
 }  // namespace binding

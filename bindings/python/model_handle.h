@@ -47,6 +47,7 @@ class Model {
       case vivavoce::ModelKind::kFargan: return "fargan";
       case vivavoce::ModelKind::kPredictor: return "plc";
       case vivavoce::ModelKind::kLpcnet: return "lpcnet";
+      case vivavoce::ModelKind::kRdoVae: return "rdovae";
     }
     return "";
   }

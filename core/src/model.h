@@ -6,6 +6,7 @@
 #include "model_image.h"
 #include "percepnet_network.h"
 #include "predictor.h"
+#include "rdovae.h"
 
 /// Read-only once created. Streams keep a pointer to it and, beside, a state of their own.
 struct vv_model final {
@@ -14,11 +15,13 @@ struct vv_model final {
   vivavoce::FarganNetwork fargan;
   vivavoce::LpcnetNetwork lpcnet;
   vivavoce::PredictorNetwork predictor;
+  vivavoce::RdoVae rdovae;
   vivavoce::Int8Path path;  ///< the fastest, for all of its streams
 
   /// False: the image is of no network that is known, or malformed.
   bool Bind() {
-    return percepnet.Bind(image) || fargan.Bind(image) || lpcnet.Bind(image) || predictor.Bind(image);
+    return percepnet.Bind(image) || fargan.Bind(image) || lpcnet.Bind(image) || predictor.Bind(image) ||
+           rdovae.Bind(image);
   }
 
   /// Of the vocoders, the one that is bound; state_bytes() is 0 where none is.

@@ -24,6 +24,8 @@ inline uint64_t HashStep(uint64_t hash, uint64_t word) {
 uint32_t WholeStrips(uint32_t rows) { return (rows + kStripRows - 1) / kStripRows; }
 uint32_t WholeBlocks(uint32_t columns) { return (columns + kBlockColumns - 1) / kBlockColumns; }
 
+bool IsInt8(const ImageTensor& t) { return t.kind == TensorKind::kInt8 || t.kind == TensorKind::kSparseInt8; }
+
 bool AllFinite(const float* numbers, uint64_t count) {
   bool finite = true;
   for (uint64_t i = 0; i < count; ++i) finite &= std::fabs(numbers[i]) <= kLargestNumber;
@@ -106,6 +108,10 @@ bool ModelImage::Holds(uint64_t offset, uint64_t bytes) const {
 
 bool ModelImage::Verify(const ImageTensor& t) const {
   if (t.rows == 0 || t.rows > kMaxRows || t.columns == 0 || t.reserved != 0) return false;
+  if (t.kind == TensorKind::kWhole) {
+    return t.columns <= kMaxFloatColumns && t.blocks == 0 && t.bias == 0 && t.scale == 0 && t.strips == 0 &&
+           t.block_columns == 0 && Holds(t.weights, uint64_t{t.rows} * t.columns * sizeof(int32_t));
+  }
   const uint64_t rows = uint64_t{WholeStrips(t.rows)} * kStripRows;
   if (!Holds(t.bias, rows * sizeof(float)) || !AllFinite(At<float>(t.bias), rows)) return false;
   if (t.kind == TensorKind::kFloat) {
@@ -157,12 +163,12 @@ bool ModelImage::Correct() {
   uint32_t count = 0;
   for (uint32_t i = 0; i < header().tensors; ++i) {
     first_correction_[i] = count;
-    if (tensors[i].kind != TensorKind::kFloat) count += WholeStrips(tensors[i].rows) * kStripRows;
+    if (IsInt8(tensors[i])) count += WholeStrips(tensors[i].rows) * kStripRows;
   }
   corrections_.reset(new (std::nothrow) int32_t[count + 1]);
   if (corrections_ == nullptr) return false;
   for (uint32_t i = 0; i < header().tensors; ++i) {
-    if (tensors[i].kind == TensorKind::kFloat) continue;
+    if (!IsInt8(tensors[i])) continue;
     Int8Corrections(Matrix(tensors[i]), corrections_.get() + first_correction_[i]);
   }
   return true;
@@ -183,9 +189,16 @@ bool ModelImage::Get(uint32_t index, int rows, int columns, FloatDense* dense) c
   return true;
 }
 
+bool ModelImage::Get(uint32_t index, int rows, int columns, const int32_t** numbers) const {
+  const ImageTensor* const t = Find(index, rows, columns);
+  if (t == nullptr || t->kind != TensorKind::kWhole) return false;
+  *numbers = At<int32_t>(t->weights);
+  return true;
+}
+
 bool ModelImage::Get(uint32_t index, int rows, int columns, QuantisedDense* dense) const {
   const ImageTensor* const t = Find(index, rows, columns);
-  if (t == nullptr || t->kind == TensorKind::kFloat) return false;
+  if (t == nullptr || !IsInt8(*t)) return false;
   *dense = {Matrix(*t), At<float>(t->scale), At<float>(t->bias)};
   dense->weights.corrections = corrections_.get() + first_correction_[index];
   return true;

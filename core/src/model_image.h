@@ -30,7 +30,7 @@ inline constexpr int kImageDimensions = 8;
 inline constexpr int kImageMaxTensors = 64;
 
 /// What the model is; tensors and dimensions follow from it.
-enum class ModelKind : uint32_t { kPercepNet = 1, kFargan = 2, kPredictor = 3, kLpcnet = 4 };
+enum class ModelKind : uint32_t { kPercepNet = 1, kFargan = 2, kPredictor = 3, kLpcnet = 4, kRdoVae = 5 };
 
 struct ImageHeader {
   char magic[8];      ///< "VVMODEL" and a zero
@@ -47,15 +47,16 @@ struct ImageHeader {
 };
 static_assert(sizeof(ImageHeader) == 128, "the format of images");
 
-enum class TensorKind : uint32_t { kFloat = 1, kInt8 = 2, kSparseInt8 = 3 };
+enum class TensorKind : uint32_t { kFloat = 1, kInt8 = 2, kSparseInt8 = 3, kWhole = 4 };
 
-/// A matrix, the bias and (int8 only) scale of each row, (sparse only) which blocks it has. Offsets count from the
-/// beginning of the image; those that the kind has no use for are 0.
+/// A matrix, the bias and (int8 only) scale of each row, (sparse only) which blocks it has; or a table of whole numbers,
+/// int32, row after row, and nothing else. Offsets count from the beginning of the image; those that the kind has no use
+/// for are 0.
 struct ImageTensor {
   TensorKind kind;
   uint32_t rows;     ///< as the network has them
   uint32_t columns;
-  uint32_t blocks;   ///< how many the image holds; 0 for float
+  uint32_t blocks;   ///< how many the image holds; 0 for float and whole numbers
   uint64_t weights;
   uint64_t bias;           ///< float32 for each row, filled up
   uint64_t scale;          ///< float32 for each row, filled up
@@ -84,6 +85,7 @@ class ModelImage {
   /// Tensor `index` in the type that it must have, of `rows` by `columns`. False: the image has another there.
   bool Get(uint32_t index, int rows, int columns, FloatDense* dense) const;
   bool Get(uint32_t index, int rows, int columns, QuantisedDense* dense) const;
+  bool Get(uint32_t index, int rows, int columns, const int32_t** numbers) const;
 
  private:
   vv_status Verify(const void* data, size_t size);

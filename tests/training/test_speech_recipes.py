@@ -9,7 +9,7 @@ from recipes import train, train_with_two, write_corpora
 
 pytest.importorskip("torch")
 
-from vivavoce._core import Model, PredictorNetwork, VocoderNetwork
+from vivavoce._core import Model, PredictorNetwork, RdoVaeNetwork, VocoderNetwork
 from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.export import read_weights, write_weights
 
@@ -27,6 +27,9 @@ LPCNET = pytest.param(
     id="lpcnet",
 )
 PLC = pytest.param("plc", SMOKE, lambda model: PredictorNetwork(model).run(np.zeros((3, 78), np.float32)), id="plc")
+RDOVAE = pytest.param(
+    "rdovae", SMOKE, lambda model: RdoVaeNetwork(model).encode(np.zeros((3, 40), np.float32))[0], id="rdovae"
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def data(tmp_path_factory):
     return write_corpora(tmp_path_factory.mktemp("data"))
 
 
-@pytest.mark.parametrize(("system", "options", "run"), [FARGAN, LPCNET, PLC])
+@pytest.mark.parametrize(("system", "options", "run"), [FARGAN, LPCNET, PLC, RDOVAE])
 def test_a_run_leaves_a_model_and_another_begins_with_it(data, tmp_path, system, options, run):
     out, name = tmp_path / "first", f"{system}-tiny-v1"
     options = [*options, "--cache", str(tmp_path / "cache")]
@@ -59,7 +62,7 @@ def test_a_run_leaves_a_model_and_another_begins_with_it(data, tmp_path, system,
     assert json.loads((again / f"{system}-base-v1.json").read_text())["begun_from"] == f"{name}.safetensors"
 
 
-@pytest.mark.parametrize(("system", "options", "run"), [FARGAN, LPCNET, PLC])
+@pytest.mark.parametrize(("system", "options", "run"), [FARGAN, LPCNET, PLC, RDOVAE])
 def test_two_processes_train_together(data, tmp_path, system, options, run):
     options = [*options, "--steps", "4", "--workers", "0", "--cache", str(tmp_path / "cache"), "--name", "two-v1"]
     train_with_two(system, data, tmp_path / "out", *options)

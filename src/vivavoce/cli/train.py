@@ -248,6 +248,48 @@ def plc(
     typer.echo(train_predictor(run, loop, 2 * batch))
 
 
+@app.command()
+def rdovae(
+    data: Data,
+    out: Out,
+    name: Name = "rdovae-base-v1",
+    cache: Cache = None,
+    size: SmallSize = "base",
+    init: Init = None,
+    steps: Steps = 20_000,
+    batch: Batch = 64,
+    seconds: Seconds = 4.0,
+    learning_rate: LearningRate = 1.5e-3,
+    warmup: Warmup = 100,
+    decay: Decay = 0.5,
+    echo: Annotated[int, typer.Option(min=1, help="How often an item is used; each time, other spans of it.")] = 4,
+    model_id: Annotated[int, typer.Option(min=0, max=31, help="By which payloads tell models apart.")] = 1,
+    workers: Workers = 1,
+    threads: Threads = None,
+    seed: Seed = 1,
+) -> None:
+    """Train the RDO-VAE of deep redundancy: features to a few bits and back.
+
+    Ends with the weights, the model's image and its card in OUT.
+    """
+    with _torch(threads):
+        from vivavoce.redundancy.rdovae import SIZES
+        from vivavoce.redundancy.train import RdoVaeRun, train_rdovae
+        from vivavoce.training.loop import LoopConfig
+    _check_size(size, SIZES)
+    run = RdoVaeRun(
+        *(data, cache or out / "cache", out, name, size, init, batch, seconds, echo),
+        window=32,
+        workers=workers,
+        seed=seed,
+        model_id=model_id,
+    )
+    loop = LoopConfig(
+        *(steps, learning_rate, warmup, decay), average=0.998, betas=(0.8, 0.98), log_steps=50, bfloat16=False
+    )
+    typer.echo(train_rdovae(run, loop, 4 * batch))
+
+
 @contextmanager
 def _torch(threads: int | None) -> Iterator[None]:
     """Where what needs PyTorch is imported."""

@@ -20,8 +20,8 @@ import numpy as np
 
 MAGIC = b"VVMODEL\0"
 VERSION = 1
-PERCEPNET, FARGAN, PREDICTOR, LPCNET = 1, 2, 3, 4  # kinds of models
-FLOAT, INT8, SPARSE_INT8 = 1, 2, 3  # kinds of tensors
+PERCEPNET, FARGAN, PREDICTOR, LPCNET, RDOVAE = 1, 2, 3, 4, 5  # kinds of models
+FLOAT, INT8, SPARSE_INT8, WHOLE = 1, 2, 3, 4  # kinds of tensors
 
 HEADER = struct.Struct("<8sQQII32sII8II5I")
 DIMENSIONS = 8
@@ -43,7 +43,7 @@ class Tensor:
     columns: int
     blocks: int
     weights: np.ndarray
-    bias: np.ndarray
+    bias: np.ndarray | None = None
     scale: np.ndarray | None = None
     strips: np.ndarray | None = None
     block_columns: np.ndarray | None = None
@@ -128,6 +128,12 @@ def float_tensor(weights: np.ndarray, bias: np.ndarray) -> Tensor:
     strips = _whole_strips(weights).reshape(-1, STRIP_ROWS, columns)
     columns_first = np.ascontiguousarray(strips.transpose(0, 2, 1), "<f4")
     return Tensor(FLOAT, rows, columns, 0, columns_first, _whole_strips(bias).astype("<f4"))
+
+
+def whole_tensor(numbers: np.ndarray) -> Tensor:
+    """A table of whole numbers, shape (rows, columns), as they are."""
+    rows, columns = numbers.shape
+    return Tensor(WHOLE, rows, columns, 0, np.ascontiguousarray(numbers, "<i4"))
 
 
 def int8_tensor(weights: np.ndarray, bias: np.ndarray) -> Tensor:
