@@ -32,7 +32,8 @@ class RangeEncoder:
         Args:
             low: The sum of the counts of all symbols below it.
             high: `low` and its own count.
-            total: Of all counts, at most 32768.
+            total: Of all counts, at most 32768. What is left when the interval is divided by it goes to the lowest
+                symbol: with many small counts that one should be likely.
         """
         if not 0 <= low < high <= total <= CERTAIN:
             raise ValueError(f"no symbol: {low} to {high} of {total}")
