@@ -5,5 +5,6 @@
 
 void BindDenoiser(nanobind::module_& m);   // denoiser.cc
 void BindNeural(nanobind::module_& m);     // neural.cc
+void BindRedundancy(nanobind::module_& m);  // redundancy.cc
 void BindResampler(nanobind::module_& m);  // resampler.cc
 void BindSpeech(nanobind::module_& m);     // speech.cc

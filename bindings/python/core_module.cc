@@ -160,6 +160,7 @@ NB_MODULE(_core, m) {
   BindFloatMode(m);
   BindDenoiser(m);
   BindNeural(m);
+  BindRedundancy(m);
   BindResampler(m);
   BindSpeech(m);
 }

@@ -492,6 +492,102 @@ class RdoVaeNetwork:
     def copy(self) -> RdoVaeNetwork:
         """A stream that goes on as this one would."""
 
+class DredEncoder:
+    """
+    Speech at 16 kHz to payloads that describe its past; for one thread at a time.
+
+    A step is two hops of 160 samples, 20 ms; a chunk of a payload is two steps. What a step costs does not depend on what
+    is sent.
+
+    Args:
+        model: An RDO-VAE.
+
+    Raises:
+        ValueError: The model is another system's.
+    """
+
+    def __init__(self, model: Model) -> None: ...
+
+    @property
+    def hops(self) -> int:
+        """Hops since the beginning."""
+
+    def push(self, samples: numpy.typing.NDArray[numpy.float32]) -> None:
+        """
+        Hear samples, without the GIL.
+
+        Args:
+            samples: Whole hops, shape (160 * hops,), float32 in [-1, 1).
+
+        Raises:
+            TypeError: `samples` is not float32.
+            ValueError: `samples` are no whole hops.
+        """
+
+    def loudness(self, age: int = 0) -> float:
+        """
+        First cepstral coefficient of the louder frame of a step, so many steps before the newest whole one.
+        """
+
+    def write(self, age: int, offset: int, first: int, slope: int, last: int, chunks: int) -> bytes:
+        """
+        A payload, as `vivavoce.redundancy.payload` has them.
+
+        Args:
+            age: Steps between the end of its newest chunk and the newest whole step.
+            offset: From the end of its newest chunk to the packet's RTP timestamp, in units of 2.5 ms, from -64 to 191.
+            first: Level of the newest chunk, from 0 to 15.
+            slope: Index into `SLOPES`.
+            last: The coarsest level.
+            chunks: How many, at most 26; there are fewer where not so many were heard.
+
+        Raises:
+            ValueError: A number is out of range, or nothing was heard.
+        """
+
+    def reset(self) -> None:
+        """Back to the beginning."""
+
+    def copy(self) -> DredEncoder:
+        """An encoder that goes on as this one would."""
+
+class DredReader:
+    """
+    What a payload says, decoded as far as somebody asks; for one thread at a time.
+
+    Args:
+        model: The RDO-VAE that made it.
+        data: The payload.
+
+    Raises:
+        ValueError: It is none, of another version or model, or damaged.
+    """
+
+    def __init__(self, model: Model, data: bytes) -> None: ...
+
+    @property
+    def offset(self) -> int:
+        """
+        From the end of the newest chunk to the packet's RTP timestamp, in units of 2.5 ms.
+        """
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks of 40 ms it has."""
+
+    def level(self, chunk: int) -> int:
+        """Of the quantiser; 0 is the newest chunk."""
+
+    def features(self, chunk: int) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Features of a chunk, 0 the newest: shape (4, 20), forward in time. Those after it are decoded too.
+        """
+
+    def shortened(self, chunks: int) -> bytes:
+        """
+        The payload with no more than so many chunks, the newest, as a relay may send it on.
+        """
+
 class Resampler:
     """
     One stream of mono samples on its way to another rate, for one thread at a time.

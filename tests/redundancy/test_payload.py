@@ -1,7 +1,6 @@
-import binascii
-
 import numpy as np
 import pytest
+from dred_payloads import checked
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +11,6 @@ from vivavoce.redundancy.payload import (
     LEVELS,
     MAX_CHUNKS,
     MAX_MAGNITUDE,
-    PREFIX,
     SLOPES,
     DredPayload,
     LevelSchedule,
@@ -53,11 +51,6 @@ payloads = st.builds(
     vectors(STATE),
     st.lists(vectors(LATENT), min_size=1, max_size=MAX_CHUNKS).map(tuple),
 )
-
-
-def checked(data):
-    """The same with the check that it must have."""
-    return data[:2] + binascii.crc_hqx(data[:2] + data[PREFIX:], 0xFFFF).to_bytes(2, "big") + data[PREFIX:]
 
 
 @given(payloads)

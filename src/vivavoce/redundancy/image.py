@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vivavoce.redundancy.entropy import CERTAIN
-from vivavoce.redundancy.payload import LEVELS
+from vivavoce.redundancy.payload import LEVELS, PayloadModel, SymbolTables
 from vivavoce.signal.cepstrum import FEATURES
 from vivavoce.training.image import (
     RDOVAE,
@@ -84,6 +84,17 @@ def quantiser_tables(arrays: Mapping[str, np.ndarray], name: str) -> QuantiserTa
         whole(CERTAIN * decay, 1, CERTAIN - 1),
         kept,
     )
+
+
+def payload_model(arrays: Mapping[str, np.ndarray], model_id: int) -> PayloadModel:
+    """What payloads of an RDO-VAE are written and read with by the reference.
+
+    Args:
+        arrays: As of `rdovae_image`.
+        model_id: By which payloads tell models apart.
+    """
+    tables = [quantiser_tables(arrays, f"{name}_quantiser") for name in ("latent", "state")]
+    return PayloadModel(model_id, *(SymbolTables(part.zero, part.more) for part in tables))
 
 
 def rdovae_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
