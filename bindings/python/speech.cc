@@ -111,6 +111,14 @@ class Concealer {
     concealer_.Foresee(samples.data(), static_cast<int>(samples.size()), gap);
   }
 
+  void Tell(const Array& array, int gap) {
+    const std::vector<float> features = Rows("features", array, vivavoce::kSpeechFeatures);
+    constexpr int kMaxGap = 1 << 28;
+    if (gap < -kMaxGap || gap > kMaxGap) throw nb::value_error(("gap is out of range: " + std::to_string(gap)).c_str());
+    const vivavoce::FlushDenormals modes;
+    concealer_.Tell(features.data(), static_cast<int>(features.size() / vivavoce::kSpeechFeatures), gap);
+  }
+
   FloatVector Ahead(size_t count) {
     CheckCount(count, vivavoce::Concealer::kMaxAhead);
     return NewArray<FloatVector>(count, [&](float* out) {
@@ -258,6 +266,17 @@ Args:
 Raises:
     TypeError: `samples` is not float32.
     ValueError: `samples` has another shape, or `gap` is negative.)")
+      .def("tell", &Concealer::Tell, "features"_a.noconvert(), "gap"_a,
+           nb::sig("def tell(self, features: " VV_FLOATS ", gap: int) -> None"),
+           R"(Tell features of the gap that is next, or that lasts: what is made has them.
+
+Args:
+    features: Of frames of 10 ms, shape (frames, 20), float32; those of the past are of no use.
+    gap: Samples from the beginning of the gap to the centre of the first of them.
+
+Raises:
+    TypeError: `features` is not float32.
+    ValueError: `features` has another shape, or `gap` is out of range.)")
       .def("ahead", &Concealer::Ahead, "count"_a, nb::sig("def ahead(self, count: int) -> " VV_FLOATS),
            R"(What `conceal` would make next in the gap that it began, without going on and without the GIL.
 

@@ -111,6 +111,13 @@ void Concealer::Foresee(const float* samples, int count, int gap) {
   plc_.Foresee(heard, hops, gap / hop_ + (gap % hop_ >= hop_ / 2 ? 1 : 0));
 }
 
+void Concealer::Tell(const float* features, int count, int gap) {
+  if (count < 1) return;
+  if (!state_->in_gap) Begin();
+  const double centre = static_cast<double>(gap) / hop_ + static_cast<double>(delay()) / (2 * hop_);
+  plc_.Tell(features, count, static_cast<int>(std::floor(centre + 0.5)));
+}
+
 void Concealer::Ahead(float* out, int count) {
   State& s = *state_;
   if (!s.in_gap) {
@@ -201,7 +208,7 @@ void Concealer::MakeFrame() {
 /// powers sum to one, fading as the speech does.
 void Concealer::AddHighBand(float* frame) {
   State& s = *state_;
-  const float gain = Exp(Splat<F32x4>(kNepersPerDb * kDbPerC0 * GapAttenuation(plc_.frames())))[0];
+  const float gain = Exp(Splat<F32x4>(kNepersPerDb * plc_.rise_db()))[0];
   const int half = hop_ / 2;
   for (int part = 0; part < 2; ++part) {
     const uint32_t random = Random(&s.random);

@@ -34,6 +34,10 @@ class Concealer {
   void Foresee(const float* samples, int count, int gap);
   static constexpr int kMaxForeseenMs = 60;
 
+  /// Tells features of the gap that is next, or that lasts: kSpeechFeatures each of `count` frames of 10 ms, the first of
+  /// which is centred `gap` samples behind the beginning of the gap.
+  void Tell(const float* features, int count, int gap);
+
   /// Makes samples where none arrived.
   void Conceal(float* out, int count);
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "sane.h"
 #include "simd.h"
 
 namespace vivavoce {
@@ -23,6 +24,9 @@ constexpr float kContrast = 1.15f;  // factor of the other coefficients
 constexpr int kHeld = 4;  // frames that what is foreseen holds: the last of a gap hang on them
 
 constexpr float kMaxRise = 2.f;  // of energy over what preceded the gap: 3 dB
+constexpr float kMaxFeature = 64.f;  // of what is told
+constexpr int kTopHops = 2;          // before a gap, whose highest band what is told is compared with
+constexpr float kMinTop = -2.f, kMinRiseDb = -60.f, kMaxRiseDb = 6.f;
 constexpr int kRamp = 40;        // samples in which a limit is taken back
 
 float Energy(const float* x, int count) {
@@ -60,6 +64,10 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
   s.loudest = 0.f;
   s.limit = 1.f;
   s.foreseen_at = 0;
+  s.guessed = s.told_until = 0;
+  s.told_rise_db = 0.f;
+  s.top = kMinTop;
+  std::fill_n(s.told_at, kMaxTold, -1);
   s.early = vocoder_->delay();
   std::memset(&s.analysis, 0, sizeof s.analysis);
   std::memset(predictor_state(), 0, predictor_->state_bytes());
@@ -70,6 +78,7 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
     analysis_.Advance(samples, &s.analysis, features[hop]);
     if (hop < kFirst) continue;
     s.loudest = std::max(s.loudest, Energy(samples, kSpeechHop));
+    if (hop >= kHops - kTopHops) s.top = std::max(s.top, TopBand(features[hop]));
     float inputs[PredictorNetwork::kInputs] = {}, unused[kSpeechFeatures];
     const uint8_t* const here = made + hop * kSpeechHop;
     if (std::count(here, here + kSpeechHop, 0) >= kSpeechHop / 2) {
@@ -93,6 +102,10 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
 void NeuralPlc::Predict(float* features) {
   State& s = state();
   const int frame = s.frames++, ahead = s.foreseen_at - frame;
+  if (s.told_at[frame % kMaxTold] == frame) {
+    Hear(s.told[frame % kMaxTold], features);
+    return;
+  }
   const bool foreseen = s.foreseen_at > 0 && ahead > -kHeld;
   float inputs[PredictorNetwork::kInputs] = {};
   if (foreseen) {
@@ -100,12 +113,37 @@ void NeuralPlc::Predict(float* features) {
     inputs[PredictorNetwork::kInputs - 1] = 1.f / static_cast<float>(std::max(ahead, 1));
   }
   predictor_->Step(predictor_path_, predictor_state(), inputs, features);
+  const int guessed = s.guessed++;
   if (foreseen && ahead <= 0) {
     std::copy_n(s.foreseen, kSpeechFeatures, features);
     return;
   }
   for (int i = 1; i < kBarkBands; ++i) features[i] *= kContrast;
-  features[0] += kLevel + GapAttenuation(frame);
+  features[0] += kLevel + GapAttenuation(guessed);
+}
+
+/// Features that were told: the predictor follows, for what comes behind them.
+void NeuralPlc::Hear(const float* told, float* features) {
+  float inputs[PredictorNetwork::kInputs] = {};
+  std::copy_n(told, kSpeechFeatures, inputs + kBurgFeatures);
+  inputs[PredictorNetwork::kKnown] = PredictorNetwork::kTold;
+  predictor_->Step(predictor_path_, predictor_state(), inputs, features);
+  std::copy_n(told, kSpeechFeatures, features);
+  State& s = state();
+  s.guessed = 0;
+  s.told_until = s.frames;
+  s.told_rise_db = Limited(10.f * (TopBand(told) - s.top), kMinRiseDb, kMaxRiseDb);
+}
+
+void NeuralPlc::Tell(const float* features, int count, int frame) {
+  State& s = state();
+  for (int i = 0; i < count; ++i, ++frame, features += kSpeechFeatures) {
+    if (frame < s.frames || frame - s.frames >= kMaxTold) continue;
+    s.told_at[frame % kMaxTold] = frame;
+    for (int k = 0; k < kSpeechFeatures; ++k) {
+      s.told[frame % kMaxTold][k] = Limited(features[k], -kMaxFeature, kMaxFeature);
+    }
+  }
 }
 
 void NeuralPlc::Foresee(const float* samples, int hops, int gap) {
@@ -134,10 +172,22 @@ void NeuralPlc::MakeFrame(float* samples) {
   LimitFrame(samples);
 }
 
-/// No frame is more than 3 dB louder than the loudest before the gap.
+float NeuralPlc::rise_db() const {
+  return state().told_rise_db + kDbPerC0 * GapAttenuation(std::max(0, state().guessed - 1 - vocoder_->delay()));
+}
+
+/// Logarithm of the energy of the highest band, in tens of decibels.
+float NeuralPlc::TopBand(const float* features) const {
+  float sum = 0.f;
+  for (int i = 0; i < kBarkBands; ++i) sum += features[i] * analysis_.bark().dct(i, kBarkBands - 1);
+  return sum;
+}
+
+/// No frame that is guessed is more than 3 dB louder than the loudest before the gap, or of what was told.
 void NeuralPlc::LimitFrame(float* samples) {
   State& s = state();
   const float energy = Energy(samples, kSpeechHop);
+  if (s.told_until > 0 && s.frames <= s.told_until + vocoder_->delay()) s.loudest = std::max(s.loudest, energy);
   const float allowed = kMaxRise * s.loudest;
   const float limit = energy > allowed ? std::sqrt(allowed / energy) : 1.f;
   const float from = std::min(s.limit, limit);  // it falls at once, and rises slowly

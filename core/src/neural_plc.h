@@ -40,11 +40,18 @@ class NeuralPlc {
   void Foresee(const float* samples, int hops, int gap);
   static constexpr int kMinForeseen = 2;
 
-  /// The next kSpeechHop samples of the gap, in [-1, 1] and no more than 3 dB louder than the loudest 10 ms before it.
+  /// Tells features of the gap that began: kSpeechFeatures each, of `count` frames, the first of which is centred `frame`
+  /// hops after the beginning of the gap; before it and beyond kMaxTold frames they are of no use. What is made then has
+  /// them, and is as loud as they say.
+  void Tell(const float* features, int count, int frame);
+  static constexpr int kMaxTold = 128;
+
+  /// The next kSpeechHop samples of the gap, in [-1, 1] and, where nothing was told, no more than 3 dB louder than the
+  /// loudest 10 ms before it.
   void MakeFrame(float* samples);
 
-  /// Frames made since the gap began.
-  int frames() const { return std::max(0, state().frames - 1 - vocoder_->delay()); }
+  /// How much louder than before the gap what lies above the speech band is to be: it fades where nothing was told.
+  float rise_db() const;
 
   /// Goes on as `other` would. False, and nothing done, unless both have the same networks.
   bool CopyState(const NeuralPlc& other);
@@ -61,6 +68,12 @@ class NeuralPlc {
     float limit;    // gain that the last frame ended with
     int foreseen_at;  // frame of the gap, as `frames` counts them; 0 where none is
     float foreseen[kSpeechFeatures];
+    int guessed;    // frames since the gap began, or since features were told
+    int told_until;  // 0 where none were
+    float top;  // highest band before the gap
+    float told_rise_db;  // over it, of what was told last
+    int told_at[kMaxTold];  // frame that each entry is of, -1 where none is
+    float told[kMaxTold][kSpeechFeatures];
     SpeechAnalysis::State analysis;
   };
 
@@ -71,6 +84,8 @@ class NeuralPlc {
   void* predictor_state() { return memory_.get() + kPredictorOffset; }
   void* vocoder_state() { return memory_.get() + vocoder_offset(); }
   void Predict(float* features);
+  void Hear(const float* told, float* features);
+  float TopBand(const float* features) const;
   void LimitFrame(float* samples);
 
   static constexpr size_t kPredictorOffset = (sizeof(State) + 63) / 64 * 64;

@@ -745,6 +745,19 @@ class Concealer:
             ValueError: `samples` has another shape, or `gap` is negative.
         """
 
+    def tell(self, features: numpy.typing.NDArray[numpy.float32], gap: int) -> None:
+        """
+        Tell features of the gap that is next, or that lasts: what is made has them.
+
+        Args:
+            features: Of frames of 10 ms, shape (frames, 20), float32; those of the past are of no use.
+            gap: Samples from the beginning of the gap to the centre of the first of them.
+
+        Raises:
+            TypeError: `features` is not float32.
+            ValueError: `features` has another shape, or `gap` is out of range.
+        """
+
     def ahead(self, count: int) -> numpy.typing.NDArray[numpy.float32]:
         """
         What `conceal` would make next in the gap that it began, without going on and without the GIL.
