@@ -26,11 +26,13 @@ class Concealer(Protocol):
         smooths_joins: How a gap turns into what was decoded is this concealer's own business, in `receive`; otherwise
             the receiver fades over, from the decoder's concealment.
         foresees: Whether `foresee` is worth calling.
+        listens: Whether `tell` is.
         remark: Why the gap that lasts is filled otherwise than usual; else empty. It joins the reason of a slot.
     """
 
     smooths_joins: bool
     foresees: bool
+    listens: bool
     remark: str
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
@@ -43,6 +45,15 @@ class Concealer(Protocol):
         Args:
             samples: Shape (samples,), float32, as the decoder's state of before the gap makes them.
             gap: Samples from the beginning of the gap to the first of them.
+        """
+        ...
+
+    def tell(self, features: np.ndarray, gap: int) -> None:
+        """Learn features of the gap that is next, or that lasts: redundancy described them.
+
+        Args:
+            features: As of `signal.cepstrum`, shape (frames, 20), float32.
+            gap: Samples from the beginning of the gap to the centre of the first frame; negative before it.
         """
         ...
 
@@ -68,12 +79,16 @@ class OpusConcealment:
 
     smooths_joins = False
     foresees = False
+    listens = False
     remark = ""
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
         return samples
 
     def foresee(self, samples: np.ndarray, gap: int) -> None:
+        pass
+
+    def tell(self, features: np.ndarray, gap: int) -> None:
         pass
 
     def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
@@ -88,12 +103,16 @@ class Silence:
 
     smooths_joins = True
     foresees = False
+    listens = False
     remark = ""
 
     def receive(self, samples: np.ndarray) -> np.ndarray:
         return samples
 
     def foresee(self, samples: np.ndarray, gap: int) -> None:
+        pass
+
+    def tell(self, features: np.ndarray, gap: int) -> None:
         pass
 
     def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
@@ -115,6 +134,7 @@ class Repetition:
 
     smooths_joins = True
     foresees = False
+    listens = False
     remark = ""
 
     def __init__(self, sample_rate: int) -> None:
@@ -138,6 +158,9 @@ class Repetition:
         return samples
 
     def foresee(self, samples: np.ndarray, gap: int) -> None:
+        pass
+
+    def tell(self, features: np.ndarray, gap: int) -> None:
         pass
 
     def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:

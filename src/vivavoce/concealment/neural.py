@@ -28,7 +28,8 @@ class NeuralConcealment:
     Nothing but a copy is done while nothing is lost. What is heard is what the decoder says to the packets of a
     `GapEncoder`, so that both ends of a gap join as packets do; where there can be none, the decoder conceals for
     itself, and the first 5 ms after the gap go over from what was made. Where tones stand still
-    (`concealment.tonality`), the decoder conceals alone, and `remark` says so.
+    (`concealment.tonality`), and nothing was told of the gap when it began, the decoder conceals alone, and `remark`
+    says so.
 
     Args:
         sample_rate: Of the samples: 8, 12, 16, 24 or 48 kHz. Above 8 kHz, noise goes on as it was.
@@ -42,6 +43,7 @@ class NeuralConcealment:
 
     smooths_joins = False
     foresees = True
+    listens = True
     remark = ""
 
     def __init__(self, sample_rate: int, predictor: str | Path = PREDICTOR, vocoder: str | Path = VOCODER) -> None:
@@ -53,7 +55,8 @@ class NeuralConcealment:
         self._sample_rate, self._tonality_samples = sample_rate, round(HISTORY_S * sample_rate)
         self._kept: tuple[tuple[int, int], GapEncoder | None] | None = None  # with TOC and length of a slot
         self._encoder: GapEncoder | None = None  # of the gap that lasts, as long as the decoder follows it
-        self._foreseen: tuple[np.ndarray, int] | None = None  # and not yet told to the core
+        self._foreseen: tuple[np.ndarray, int] | None = None  # and not yet passed to the core
+        self._told: tuple[np.ndarray, int] | None = None  # the same
         self._in_gap = False
 
     @property
@@ -72,12 +75,16 @@ class NeuralConcealment:
         """See `Concealer`."""
         self._foreseen = np.asarray(samples, np.float32), gap
 
+    def tell(self, features: np.ndarray, gap: int) -> None:
+        """See `Concealer`."""
+        self._told = np.asarray(features, np.float32), gap
+
     def conceal(self, decoder: OpusDecoder, count: int) -> np.ndarray:
         """See `Concealer`."""
         begins = not self._in_gap
         if begins:
             self._in_gap = True
-            tonal = tonality(self._core.played(self._tonality_samples), self._sample_rate) >= TONAL
+            tonal = self._told is None and self._is_tonal()
             self.remark = STANDING_TONES if tonal else ""
             self._encoder = None if tonal else self._gap_encoder(decoder, count)
         if self.remark:
@@ -85,6 +92,9 @@ class NeuralConcealment:
         if self._foreseen is not None:
             self._core.foresee(*self._foreseen)
             self._foreseen = None
+        if self._told is not None:
+            self._core.tell(*self._told)
+            self._told = None
         encoder = self._encoder
         if encoder is None or encoder.frame_samples != count:
             self._encoder = None
@@ -103,7 +113,10 @@ class NeuralConcealment:
         self._end_gap()
 
     def _end_gap(self) -> None:
-        self._in_gap, self._encoder, self._foreseen, self.remark = False, None, None, ""
+        self._in_gap, self._encoder, self._foreseen, self._told, self.remark = False, None, None, None, ""
+
+    def _is_tonal(self) -> bool:
+        return tonality(self._core.played(self._tonality_samples), self._sample_rate) >= TONAL
 
     def _gap_encoder(self, decoder: OpusDecoder, count: int) -> GapEncoder | None:
         toc = decoder.last_toc

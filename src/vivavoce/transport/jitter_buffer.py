@@ -88,6 +88,11 @@ class JitterBuffer:
         place = bisect_right(self._order, timestamp)
         return self._payloads[self._order[place]] if place < len(self._order) else None
 
+    def some_after(self, timestamp: int, count: int) -> list[Payload]:
+        """The first payloads that begin later than this time, so many at most."""
+        place = bisect_right(self._order, timestamp)
+        return [self._payloads[each] for each in self._order[place : place + count]]
+
     def run_after(self, timestamp: int, ticks: int) -> list[Payload]:
         """The first payloads that begin later than this time and follow each other, until they last so long."""
         run: list[Payload] = []

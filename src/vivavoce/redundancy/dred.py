@@ -1,0 +1,163 @@
+"""Deep redundancy of one stream: what its sender says of the past in each packet, and where a receiver finds it.
+
+Times are ticks of the RTP clock, 48 kHz. Features are those of the decoded signal, which is later than what was
+captured by Opus's delay: the sender waits as long, so that what is told of a time is what a decoder would play at it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+
+from vivavoce import _core
+from vivavoce.codec.extensions import Extension, extensions_of, with_extensions
+from vivavoce.errors import ModelError, PacketError
+from vivavoce.models import SharedModel, find_model, load_model
+from vivavoce.redundancy.payload import CHUNK_TICKS, MAX_CHUNKS, OFFSET_TICKS, OFFSETS, LevelSchedule, model_id
+
+EXTENSION_ID = 122  # of the padding of Opus packets; 124 and 126 are libopus's own
+RELEASED: dict[int, str] = {}  # models by identifier; each stays readable for ever
+MODEL = "rdovae-base-v1"
+SPEECH_RATE = 16_000
+HOP_TICKS, STEP_TICKS = 480, 960
+MAX_KEPT = 64  # descriptions that a receiver has read: more than a second of packets
+
+
+class DredSpeaker:
+    """The sending half: hears every frame, and describes the past when asked.
+
+    Args:
+        sample_rate: Of the frames: 8, 12, 16, 24 or 48 kHz.
+        delay_samples: By how much a decoder's signal is later than the frames.
+        model: An RDO-VAE of the package, or path.
+
+    Raises:
+        ModelError: The model is missing, damaged or of another system.
+    """
+
+    def __init__(self, sample_rate: int, delay_samples: int, model: str | Path = MODEL) -> None:
+        self._model = load_model(find_model(model))
+        if self._model.core.system != "rdovae":
+            raise ModelError(Path(model), f"must be of the system rdovae, got {self._model.core.system}")
+        self._encoder = _core.DredEncoder(self._model.core)
+        shortest = _core.Resampler(sample_rate, SPEECH_RATE)
+        ticks_per_sample = np.lcm(sample_rate, SPEECH_RATE) // sample_rate
+        extra = max(0, delay_samples * int(ticks_per_sample) - shortest.delay_ticks)
+        self._resampler = _core.Resampler(sample_rate, SPEECH_RATE, extra)
+        self._ticks_per_sample = 48_000 // sample_rate
+        self._heard = 0  # ticks
+        self._waiting = np.zeros(0, np.float32)
+
+    def hear(self, frame: np.ndarray) -> None:
+        """Take the next frame, whatever becomes of its packet: shape (samples,), float32."""
+        samples = np.concatenate([self._waiting, self._resampler.process(np.asarray(frame, np.float32))])
+        whole = len(samples) // 160 * 160
+        self._encoder.push(samples[:whole])
+        self._waiting = samples[whole:]
+        self._heard += len(frame) * self._ticks_per_sample
+
+    def loudness(self, age: int) -> float:
+        """Of a step, so many before the newest, in the units of the first cepstral coefficient."""
+        return self._encoder.loudness(age)
+
+    @property
+    def steps(self) -> int:
+        """Whole steps of 20 ms that were heard."""
+        return self._encoder.hops // 2
+
+    def payload(self, start: int, levels: LevelSchedule, chunks: int, age: int = 0) -> bytes | None:
+        """What a packet says of the past.
+
+        Args:
+            start: Ticks between the beginning of the packet's own frame and the end of what was heard.
+            levels: Of the chunks.
+            chunks: How many, at most 26.
+            age: Steps that are left out at the newer end, because there is nothing to be heard.
+
+        Returns:
+            None where nothing was heard yet, or where it is too long ago.
+        """
+        newest = HOP_TICKS * (2 * (self.steps - age) - 1) + HOP_TICKS // 2  # the end of its last frame
+        offset = round((self._heard - start - newest) / OFFSET_TICKS)
+        if self.steps - age < 2 or offset not in OFFSETS:
+            return None
+        return self._encoder.write(age, offset, levels.first, levels.slope, levels.last, min(chunks, MAX_CHUNKS))
+
+
+class Description:
+    """What one packet says of the time before it.
+
+    Attributes:
+        end: Where its newest chunk ends.
+        begin: Where its oldest chunk begins.
+    """
+
+    def __init__(self, timestamp: int, reader: _core.DredReader) -> None:
+        self._reader = reader
+        self.end = timestamp - OFFSET_TICKS * reader.offset
+        self.begin = self.end - CHUNK_TICKS * reader.chunks
+
+    def features_from(self, time: int) -> tuple[np.ndarray, int]:
+        """All that is said from this time on; only that is decoded.
+
+        Args:
+            time: From `begin` to `end`.
+
+        Returns:
+            Features, shape (frames, 20), float32, and the time on which the first of them is centred.
+        """
+        oldest = min((self.end - time - 1) // CHUNK_TICKS, self._reader.chunks - 1)
+        chunks = [self._reader.features(chunk) for chunk in range(oldest, -1, -1)]
+        return np.concatenate(chunks), self.end - CHUNK_TICKS * (oldest + 1) + HOP_TICKS // 2
+
+
+class DredShelf:
+    """The receiving half: descriptions by packet, read when they are needed.
+
+    Args:
+        extension_id: In which they come.
+    """
+
+    def __init__(self, extension_id: int = EXTENSION_ID) -> None:
+        self._extension_id = extension_id
+        self._read: OrderedDict[int, Description | None] = OrderedDict()
+        self._models: dict[int, SharedModel] = {}
+
+    def of_packet(self, timestamp: int, packet: bytes) -> Description | None:
+        """What an Opus packet says; None where that is nothing that we understand."""
+        if timestamp not in self._read:
+            self._keep(timestamp, _extension(packet, self._extension_id))
+        return self._read[timestamp]
+
+    def put(self, timestamp: int, payload: bytes) -> None:
+        """Take a payload that came by itself, in a block of RFC 2198."""
+        self._keep(timestamp, payload)
+
+    def _keep(self, timestamp: int, payload: bytes) -> None:
+        try:
+            model = self._model(model_id(payload))
+            description = model and Description(timestamp, _core.DredReader(model.core, payload))
+        except ValueError:  # no payload, or a damaged one
+            description = None
+        self._read[timestamp] = description
+        while len(self._read) > MAX_KEPT:
+            self._read.popitem(last=False)
+
+    def _model(self, identifier: int) -> SharedModel | None:
+        if identifier in RELEASED and identifier not in self._models:
+            self._models[identifier] = load_model(find_model(RELEASED[identifier]))
+        return self._models.get(identifier)
+
+
+def with_dred(packet: bytes, payload: bytes, extension_id: int = EXTENSION_ID) -> bytes:
+    """An Opus packet with a payload in its padding, after what other extensions it has."""
+    return with_extensions(packet, [*extensions_of(packet), Extension(extension_id, 0, payload)])
+
+
+def _extension(packet: bytes, extension_id: int) -> bytes:
+    try:
+        return next((each.data for each in extensions_of(packet) if each.id == extension_id), b"")
+    except PacketError:
+        return b""

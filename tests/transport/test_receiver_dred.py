@@ -1,0 +1,138 @@
+"""A receiver of packets that describe their past: which slots are made of it, and that they are told what was said."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from transport.streams import on_time, packets, play, speech
+from vivavoce._core import speech_features
+from vivavoce.concealment.neural import NeuralConcealment
+from vivavoce.models import find_model
+from vivavoce.redundancy import dred
+from vivavoce.redundancy.image import rdovae_image
+from vivavoce.redundancy.payload import LevelSchedule
+from vivavoce.redundancy.rdovae import SIZES, RdoVae
+from vivavoce.transport.receiver import Receiver
+from vivavoce.transport.rtp import RtpPacket
+
+RATE, FRAME = 16_000, 320
+LOOK_AHEAD = 104  # of Opus at 16 kHz
+FIRST = 2**32 - 1920  # timestamp of the stream
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """An RDO-VAE that was never trained, released under the identifier 1."""
+    torch.manual_seed(0)
+    arrays = {name: weight.numpy() for name, weight in RdoVae(SIZES["tiny"]).state_dict().items()}
+    path = tmp_path / "rdovae-test.vvm"
+    metadata = {"system": "rdovae", "name": "rdovae-test", "sample_rate": "16000", "model_id": "1"}
+    path.write_bytes(rdovae_image(arrays, metadata))
+    monkeypatch.setitem(dred.RELEASED, 1, str(path))
+    return str(path)
+
+
+def described(model, chunks=26, change=lambda payload: payload):
+    """The packets of `speech`, each with what it says of the past."""
+    speaker = dred.DredSpeaker(RATE, LOOK_AHEAD, model)
+    stream = []
+    for index, datagram in packets(bitrate_bps=24_000):
+        speaker.hear(speech()[FRAME * index : FRAME * (index + 1)])
+        packet = RtpPacket.parse(datagram)
+        payload = speaker.payload(960, LevelSchedule(0), chunks)
+        body = packet.payload if payload is None else dred.with_dred(packet.payload, change(payload))
+        stream.append((index, replace(packet, payload=body).serialize()))
+    return tuple(stream)
+
+
+def slots_of(stream, lost, delay_ms=1100, conceal="neural"):
+    receiver = Receiver(RATE, playout_delay_ms=delay_ms, conceal=conceal)
+    play(receiver, on_time(stream, lost), 3.0 + delay_ms / 1000)
+    return receiver.stats.slots, receiver.drain_slots()
+
+
+@pytest.mark.parametrize(
+    ("chunks", "lost", "delay_ms", "expected"),
+    [
+        pytest.param(26, (50,), 1100, {"primary": 149, "dred": 1}, id="one packet"),
+        pytest.param(26, range(50, 75), 1100, {"primary": 125, "dred": 25}, id="half a second"),
+        pytest.param(5, range(50, 75), 1100, {"primary": 125, "plc": 16, "dred": 9}, id="it reaches 185 ms back"),
+        pytest.param(26, range(50, 75), 100, {"primary": 125, "plc": 21, "dred": 4}, id="it comes too late for most"),
+    ],
+)
+def test_a_gap_is_made_from_what_the_packet_behind_it_says(model, chunks, lost, delay_ms, expected):
+    slots, played = slots_of(described(model, chunks), tuple(lost), delay_ms)
+    assert slots == expected
+    sources = [slot.source for slot in played]
+    last = len(sources) - 1 - sources[::-1].index("dred")
+    assert set(sources[last + 1 - expected["dred"] : last + 1]) == {"dred"}
+
+
+def test_what_is_told_is_of_the_gap(model, monkeypatch):
+    asked, told = [], []
+    tell, features_from = NeuralConcealment.tell, dred.Description.features_from
+    monkeypatch.setattr(NeuralConcealment, "tell", lambda self, *what: (told.append(what), tell(self, *what)))
+    monkeypatch.setattr(
+        dred.Description, "features_from", lambda self, time: (asked.append(time - FIRST), features_from(self, time))[1]
+    )
+    slots, _ = slots_of(described(model), tuple(range(50, 60)))
+    assert slots == {"primary": 140, "dred": 10}
+    assert asked == [50 * 960]
+    ((features, gap),) = told
+    assert len(features) == 24  # 200 ms, 15 ms behind them, and what fills a chunk
+    assert gap == -20 * RATE // 1000
+
+
+def test_times_agree_with_the_decoded_signal(model):
+    """The newest chunk of packet n has a frame centred on the beginning of the packet, as a decoder plays it."""
+    speaker = dred.DredSpeaker(RATE, LOOK_AHEAD, model)
+    for index in range(60):
+        speaker.hear(speech()[FRAME * index : FRAME * (index + 1)])
+    payload = speaker.payload(960, LevelSchedule(0), 3)
+    shelf = dred.DredShelf()
+    shelf.put(59 * 960, payload)
+    description = shelf.of_packet(59 * 960, b"")
+    assert (description.end - 59 * 960, description.end - description.begin) == (720, 3 * 1920)
+    features, centre = description.features_from(description.begin)
+    assert features.shape == (12, 20)
+    assert centre == description.begin + 240
+    assert description.features_from(59 * 960)[0].shape == (4, 20)
+    late = np.concatenate([np.zeros(LOOK_AHEAD, np.float32), speech()])[: 60 * FRAME]
+    assert speaker.loudness(0) == pytest.approx(speech_features(late, 120)[-2:, 0].max(), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda payload: b"D" + payload[1:], id="another magic"),
+        pytest.param(lambda payload: payload[:1] + bytes([2]) + payload[2:], id="a model that is not released"),
+        pytest.param(lambda payload: payload[:-1] + bytes([payload[-1] ^ 1]), id="damaged"),
+        pytest.param(lambda payload: b"V", id="too short"),
+        pytest.param(lambda payload: b"", id="empty"),
+    ],
+)
+def test_what_is_not_understood_is_ignored(model, change):
+    slots, _ = slots_of(described(model, change=change), (50, 51))
+    assert slots == {"primary": 148, "plc": 2}
+
+
+@pytest.mark.parametrize("conceal", ["opus", "repeat"])
+def test_who_cannot_listen_conceals(model, conceal):
+    slots, _ = slots_of(described(model), (50, 51), conceal=conceal)
+    assert slots == {"primary": 148, "plc": 2}
+
+
+def test_a_stock_decoder_plays_the_same_samples(model):
+    plain, carrying = packets(bitrate_bps=24_000), described(model)
+    heard = [play(Receiver(RATE, conceal="opus"), on_time(stream), 3.2) for stream in (plain, carrying)]
+    assert np.array_equal(*heard)
+
+
+def test_a_model_of_another_system_is_refused():
+    with pytest.raises(dred.ModelError, match="system rdovae"):
+        dred.DredSpeaker(RATE, LOOK_AHEAD, str(find_model("plc-base-v1")))
