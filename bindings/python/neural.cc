@@ -253,6 +253,7 @@ class RdoVaeNetwork {
   template <class One>
   static NumberMatrix Round(const std::vector<float>& values, size_t count, int level, One one) {
     CheckLevel(level);
+    const vivavoce::FlushDenormals modes;
     std::unique_ptr<int8_t[]> numbers(new int8_t[values.size()]);
     for (size_t i = 0; i < values.size(); i += count) one(values.data() + i, level, numbers.get() + i);
     return Own<NumberMatrix>(std::move(numbers), {values.size() / count, count});

@@ -2,6 +2,7 @@
 #include <nanobind/stl/unique_ptr.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -15,6 +16,7 @@
 #include "dred_payload.h"
 #include "model_handle.h"
 #include "rdovae.h"
+#include "turn.h"
 
 using namespace binding;
 
@@ -38,19 +40,22 @@ class DredEncoder {
     if (samples.size() % kHop != 0) {
       throw nb::value_error(("samples must be whole hops of 160, got " + std::to_string(samples.size())).c_str());
     }
+    const Turn turn(busy_, kName);
     const nb::gil_scoped_release release;
     const vivavoce::FlushDenormals modes;
     for (size_t i = 0; i < samples.size(); i += kHop) encoder_.Push(samples.data() + i);
   }
 
-  float Loudness(int age) const {
-    if (age >= 0 && age < vivavoce::DredEncoder::kSteps) return encoder_.Loudness(age);
-    throw nb::value_error(("age must be from 0 to " + std::to_string(vivavoce::DredEncoder::kSteps - 1) + ", got " +
+  float Loudness(int age) {
+    const Turn turn(busy_, kName);
+    if (age >= 0 && age < encoder_.kept()) return encoder_.Loudness(age);
+    throw nb::value_error(("age must be below the " + std::to_string(encoder_.kept()) + " steps that are kept, got " +
                            std::to_string(age))
                               .c_str());
   }
 
-  nb::bytes Write(int age, int offset, int first, int slope, int last, int chunks) const {
+  nb::bytes Write(int age, int offset, int first, int slope, int last, int chunks) {
+    const Turn turn(busy_, kName);
     uint8_t out[vivavoce::kDredMaxPayload];
     int size;
     {
@@ -68,9 +73,13 @@ class DredEncoder {
   }
 
   int64_t hops() const { return encoder_.hops(); }
-  void Reset() { encoder_.Reset(); }
+  void Reset() {
+    const Turn turn(busy_, kName);
+    encoder_.Reset();
+  }
 
-  std::unique_ptr<DredEncoder> Copy() const {
+  std::unique_ptr<DredEncoder> Copy() {
+    const Turn turn(busy_, kName);
     auto copy = std::make_unique<DredEncoder>(*this, 0);
     copy->encoder_.CopyState(encoder_);
     return copy;
@@ -81,8 +90,11 @@ class DredEncoder {
   }
 
  private:
+  static constexpr const char* kName = "DredEncoder";
+
   std::shared_ptr<vv_model> model_;
   vivavoce::DredEncoder encoder_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
 };
 
 /// What a payload says, decoded as far as somebody asks.
@@ -91,8 +103,7 @@ class DredReader {
   DredReader(const Model& model, const nb::bytes& data) : model_(model.shared()) {
     const vivavoce::DredError error =
         vivavoce::ReadDred(Vae(*model_).tables(), static_cast<const uint8_t*>(data.data()),
-                           static_cast<int>(std::min<size_t>(data.size(), vivavoce::kDredMaxPayload + 1)),
-                           vivavoce::kDredMaxChunks, &payload_);
+                           static_cast<int>(std::min<size_t>(data.size(), vivavoce::kDredMaxPayload + 1)), &payload_);
     if (error != vivavoce::DredError::kNone) throw nb::value_error(Describe(error));
   }
 
@@ -103,6 +114,7 @@ class DredReader {
   FloatMatrix Features(int chunk) {
     constexpr size_t kCount = vivavoce::kVaeChunkFeatures;
     Checked(chunk);
+    const Turn turn(busy_, "DredReader");
     std::unique_ptr<float[]> features(new float[kCount]);
     {
       const nb::gil_scoped_release release;
@@ -156,6 +168,7 @@ class DredReader {
   std::shared_ptr<vv_model> model_;
   vivavoce::DredPayload payload_;
   std::vector<float> state_, decoded_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
 };
 
 }  // namespace

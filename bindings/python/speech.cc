@@ -111,10 +111,8 @@ class Concealer {
     concealer_.Foresee(samples.data(), static_cast<int>(samples.size()), gap);
   }
 
-  void Tell(const Array& array, int gap) {
+  void Tell(const Array& array, int64_t gap) {
     const std::vector<float> features = Rows("features", array, vivavoce::kSpeechFeatures);
-    constexpr int kMaxGap = 1 << 28;
-    if (gap < -kMaxGap || gap > kMaxGap) throw nb::value_error(("gap is out of range: " + std::to_string(gap)).c_str());
     const vivavoce::FlushDenormals modes;
     concealer_.Tell(features.data(), static_cast<int>(features.size() / vivavoce::kSpeechFeatures), gap);
   }
@@ -276,7 +274,7 @@ Args:
 
 Raises:
     TypeError: `features` is not float32.
-    ValueError: `features` has another shape, or `gap` is out of range.)")
+    ValueError: `features` has another shape.)")
       .def("ahead", &Concealer::Ahead, "count"_a, nb::sig("def ahead(self, count: int) -> " VV_FLOATS),
            R"(What `conceal` would make next in the gap that it began, without going on and without the GIL.
 

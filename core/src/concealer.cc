@@ -111,11 +111,11 @@ void Concealer::Foresee(const float* samples, int count, int gap) {
   plc_.Foresee(heard, hops, gap / hop_ + (gap % hop_ >= hop_ / 2 ? 1 : 0));
 }
 
-void Concealer::Tell(const float* features, int count, int gap) {
+void Concealer::Tell(const float* features, int count, int64_t gap) {
   if (count < 1) return;
   if (!state_->in_gap) Begin();
   const double centre = static_cast<double>(gap) / hop_ + static_cast<double>(delay()) / (2 * hop_);
-  plc_.Tell(features, count, static_cast<int>(std::floor(centre + 0.5)));
+  plc_.Tell(features, count, static_cast<int64_t>(std::floor(centre + 0.5)));
 }
 
 void Concealer::Ahead(float* out, int count) {
@@ -200,6 +200,7 @@ void Concealer::MakeFrame() {
   plc_.MakeFrame(speech);
   up_.Process(speech, kSpeechHop, frame);
   if (sample_rate_ > kSpeechRate) AddHighBand(frame);
+  for (int i = 0; i < hop_; ++i) frame[i] = Limited(frame[i], -1.f, 1.f);
   Skip(s.early);  // that part of the first frame lies before the gap
   s.early = 0;
 }

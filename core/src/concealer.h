@@ -36,7 +36,7 @@ class Concealer {
 
   /// Tells features of the gap that is next, or that lasts: kSpeechFeatures each of `count` frames of 10 ms, the first of
   /// which is centred `gap` samples behind the beginning of the gap.
-  void Tell(const float* features, int count, int gap);
+  void Tell(const float* features, int count, int64_t gap);
 
   /// Makes samples where none arrived.
   void Conceal(float* out, int count);

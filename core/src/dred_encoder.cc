@@ -42,9 +42,9 @@ float DredEncoder::Loudness(int age) const { return state().loudness[Place(age)]
 
 int DredEncoder::Write(int age, int offset, const DredLevels& levels, int chunks, uint8_t* out, int capacity) const {
   // A latent vector describes the step before it too; the first of all has none.
-  const int64_t heard = std::min<int64_t>(steps(), kSteps) - age;
-  chunks = static_cast<int>(std::min<int64_t>(chunks, heard / kStepsPerChunk));
-  if (age < 0 || chunks < 1 || chunks > kDredMaxChunks || !levels.valid()) return -1;
+  if (age < 0 || age >= kept()) return -1;
+  chunks = std::min(chunks, (kept() - age) / kStepsPerChunk);
+  if (chunks < 1 || chunks > kDredMaxChunks || !levels.valid()) return -1;
   DredPayload payload;
   payload.offset = offset;
   payload.levels = levels;

@@ -2,6 +2,7 @@
 // it. What a frame costs does not depend on how much of the past is sent, nor how often.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -29,8 +30,11 @@ class DredEncoder {
   /// Hops since the beginning.
   int64_t hops() const { return state().hops; }
 
-  /// Loudness of a step, c0 of the louder of its frames: `age` steps before the newest that is complete, 0 to kSteps - 1.
+  /// Loudness of a step, c0 of the louder of its frames: `age` steps before the newest that is complete, 0 to kept() - 1.
   float Loudness(int age) const;
+
+  /// Steps that were heard and are still kept.
+  int kept() const { return static_cast<int>(std::min<int64_t>(steps(), kSteps)); }
 
   /// Writes a payload whose newest chunk ends `age` steps before the newest that is complete: WriteDred's result. There
   /// are no more chunks than were heard.

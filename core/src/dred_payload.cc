@@ -95,13 +95,14 @@ int WriteDred(const DredTables& tables, const DredPayload& payload, uint8_t* out
   return kPrefix + coded;
 }
 
-DredError ReadDred(const DredTables& tables, const uint8_t* data, int size, int max_chunks, DredPayload* payload) {
+DredError ReadDred(const DredTables& tables, const uint8_t* data, int size, DredPayload* payload) {
   if (size < kPrefix || size > kDredMaxPayload || data[0] != kMagic) return DredError::kNoPayload;
   if (data[1] >> kModelBits != kVersion) return DredError::kVersion;
   if ((data[1] & ((1 << kModelBits) - 1)) != tables.model) return DredError::kModel;
   if (Check(data, size) != (static_cast<uint32_t>(data[kHead]) << 8 | data[kHead + 1])) return DredError::kCheck;
   RangeDecoder decoder(data + kPrefix, size - kPrefix);
-  const int chunks = 1 + static_cast<int>(decoder.DecodeNumber(kDredMaxChunks));
+  const int bits = 8 * (size - kPrefix) + 1;  // more are not there
+  payload->chunks = 1 + static_cast<int>(decoder.DecodeNumber(kDredMaxChunks));
   payload->offset = kDredMinOffset + static_cast<int>(decoder.DecodeNumber(kDredOffsets));
   DredLevels& levels = payload->levels;
   levels.first = levels.last = static_cast<int>(decoder.DecodeNumber(kDredLevels));
@@ -109,12 +110,11 @@ DredError ReadDred(const DredTables& tables, const uint8_t* data, int size, int 
   if (levels.slope > 0) {
     levels.last += static_cast<int>(decoder.DecodeNumber(static_cast<uint32_t>(kDredLevels - levels.first)));
   }
-  payload->chunks = std::min(chunks, max_chunks);
   ReadVector(&decoder, tables.state, levels.first, payload->state);
-  for (int chunk = 0; chunk < payload->chunks; ++chunk) {
+  for (int chunk = 0; chunk < payload->chunks && decoder.bits_read() <= bits; ++chunk) {
     ReadVector(&decoder, tables.latent, levels.level(chunk), payload->latents[chunk]);
   }
-  return decoder.bits_read() > 8 * (size - kPrefix) + 1 ? DredError::kShort : DredError::kNone;
+  return decoder.bits_read() > bits ? DredError::kShort : DredError::kNone;
 }
 
 }  // namespace vivavoce

@@ -48,7 +48,7 @@ int WriteDred(const DredTables& tables, const DredPayload& payload, uint8_t* out
 /// What was wrong with bytes.
 enum class DredError { kNone, kNoPayload, kVersion, kModel, kCheck, kShort };
 
-/// Reads the newest chunks of a payload, `max_chunks` at most.
-DredError ReadDred(const DredTables& tables, const uint8_t* data, int size, int max_chunks, DredPayload* payload);
+/// Reads a payload; what was read is of use only where nothing was wrong.
+DredError ReadDred(const DredTables& tables, const uint8_t* data, int size, DredPayload* payload);
 
 }  // namespace vivavoce

@@ -14,6 +14,7 @@ namespace {
 /// What is added to c0 in the frames of a gap, and from there on in each. One unit is 2.4 dB.
 constexpr float kAttenuation[] = {0.f, 0.f, -.2f, -.2f, -.4f, -.4f, -.8f, -.8f, -1.6f, -1.6f};
 constexpr float kDecay = -2.f;
+constexpr float kDbPerC0 = 2.357f;  // 10 / sqrt(kBarkBands)
 constexpr int kAttenuations = sizeof kAttenuation / sizeof *kAttenuation;
 
 // A guess is smoother than speech, rather too quiet, and what the vocoder makes of it is smoother again; what is missing
@@ -35,12 +36,13 @@ float Energy(const float* x, int count) {
   return Sum(sum);
 }
 
-}  // namespace
-
+/// What is added to c0 in frame `frame` of a gap, 0 being the first. One unit is kDbPerC0.
 float GapAttenuation(int frame) {
   if (frame < kAttenuations) return kAttenuation[frame];
   return kAttenuation[kAttenuations - 1] + kDecay * static_cast<float>(frame - kAttenuations + 1);
 }
+
+}  // namespace
 
 NeuralPlc::NeuralPlc(const PredictorNetwork& predictor, Int8Path predictor_path, const Vocoder& vocoder,
                      Int8Path vocoder_path)
@@ -64,9 +66,11 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
   s.loudest = 0.f;
   s.limit = 1.f;
   s.foreseen_at = 0;
-  s.guessed = s.told_until = 0;
+  s.guessed = 0;
   s.told_rise_db = 0.f;
   s.top = kMinTop;
+  std::fill_n(s.rise_db, kRecent, 0.f);
+  std::fill_n(s.told_so, kRecent, false);
   std::fill_n(s.told_at, kMaxTold, -1);
   s.early = vocoder_->delay();
   std::memset(&s.analysis, 0, sizeof s.analysis);
@@ -104,6 +108,8 @@ void NeuralPlc::Predict(float* features) {
   const int frame = s.frames++, ahead = s.foreseen_at - frame;
   if (s.told_at[frame % kMaxTold] == frame) {
     Hear(s.told[frame % kMaxTold], features);
+    s.rise_db[frame % kRecent] = s.told_rise_db;
+    s.told_so[frame % kRecent] = true;
     return;
   }
   const bool foreseen = s.foreseen_at > 0 && ahead > -kHeld;
@@ -114,6 +120,8 @@ void NeuralPlc::Predict(float* features) {
   }
   predictor_->Step(predictor_path_, predictor_state(), inputs, features);
   const int guessed = s.guessed++;
+  s.rise_db[frame % kRecent] = s.told_rise_db + kDbPerC0 * GapAttenuation(guessed);
+  s.told_so[frame % kRecent] = false;
   if (foreseen && ahead <= 0) {
     std::copy_n(s.foreseen, kSpeechFeatures, features);
     return;
@@ -131,17 +139,17 @@ void NeuralPlc::Hear(const float* told, float* features) {
   std::copy_n(told, kSpeechFeatures, features);
   State& s = state();
   s.guessed = 0;
-  s.told_until = s.frames;
   s.told_rise_db = Limited(10.f * (TopBand(told) - s.top), kMinRiseDb, kMaxRiseDb);
 }
 
-void NeuralPlc::Tell(const float* features, int count, int frame) {
+void NeuralPlc::Tell(const float* features, int count, int64_t frame) {
   State& s = state();
   for (int i = 0; i < count; ++i, ++frame, features += kSpeechFeatures) {
     if (frame < s.frames || frame - s.frames >= kMaxTold) continue;
-    s.told_at[frame % kMaxTold] = frame;
+    const int place = static_cast<int>(frame % kMaxTold);
+    s.told_at[place] = static_cast<int>(frame);
     for (int k = 0; k < kSpeechFeatures; ++k) {
-      s.told[frame % kMaxTold][k] = Limited(features[k], -kMaxFeature, kMaxFeature);
+      s.told[place][k] = Limited(features[k], -kMaxFeature, kMaxFeature);
     }
   }
 }
@@ -172,10 +180,6 @@ void NeuralPlc::MakeFrame(float* samples) {
   LimitFrame(samples);
 }
 
-float NeuralPlc::rise_db() const {
-  return state().told_rise_db + kDbPerC0 * GapAttenuation(std::max(0, state().guessed - 1 - vocoder_->delay()));
-}
-
 /// Logarithm of the energy of the highest band, in tens of decibels.
 float NeuralPlc::TopBand(const float* features) const {
   float sum = 0.f;
@@ -187,7 +191,7 @@ float NeuralPlc::TopBand(const float* features) const {
 void NeuralPlc::LimitFrame(float* samples) {
   State& s = state();
   const float energy = Energy(samples, kSpeechHop);
-  if (s.told_until > 0 && s.frames <= s.told_until + vocoder_->delay()) s.loudest = std::max(s.loudest, energy);
+  if (s.told_so[Playing()]) s.loudest = std::max(s.loudest, energy);
   const float allowed = kMaxRise * s.loudest;
   const float limit = energy > allowed ? std::sqrt(allowed / energy) : 1.f;
   const float from = std::min(s.limit, limit);  // it falls at once, and rises slowly

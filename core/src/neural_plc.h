@@ -15,10 +15,6 @@
 
 namespace vivavoce {
 
-/// What is added to c0 in frame `frame` of a gap, 0 being the first. One unit is kDbPerC0.
-float GapAttenuation(int frame);
-inline constexpr float kDbPerC0 = 2.357f;  // 10 / sqrt(kBarkBands)
-
 /// One gap after the other: nothing is remembered between them.
 class NeuralPlc {
  public:
@@ -43,7 +39,7 @@ class NeuralPlc {
   /// Tells features of the gap that began: kSpeechFeatures each, of `count` frames, the first of which is centred `frame`
   /// hops after the beginning of the gap; before it and beyond kMaxTold frames they are of no use. What is made then has
   /// them, and is as loud as they say.
-  void Tell(const float* features, int count, int frame);
+  void Tell(const float* features, int count, int64_t frame);
   static constexpr int kMaxTold = 128;
 
   /// The next kSpeechHop samples of the gap, in [-1, 1] and, where nothing was told, no more than 3 dB louder than the
@@ -51,12 +47,13 @@ class NeuralPlc {
   void MakeFrame(float* samples);
 
   /// How much louder than before the gap what lies above the speech band is to be: it fades where nothing was told.
-  float rise_db() const;
+  float rise_db() const { return state().rise_db[Playing()]; }
 
   /// Goes on as `other` would. False, and nothing done, unless both have the same networks.
   bool CopyState(const NeuralPlc& other);
 
  private:
+  static constexpr int kRecent = 8;  // frames, more than a vocoder is late
   static constexpr int kHeard = 16;  // hops, by the predictor; the pitch tracker needs the others
 
   /// Without pointers; the states of predictor and vocoder follow it.
@@ -69,9 +66,10 @@ class NeuralPlc {
     int foreseen_at;  // frame of the gap, as `frames` counts them; 0 where none is
     float foreseen[kSpeechFeatures];
     int guessed;    // frames since the gap began, or since features were told
-    int told_until;  // 0 where none were
     float top;  // highest band before the gap
     float told_rise_db;  // over it, of what was told last
+    float rise_db[kRecent];  // of the frames whose features were found last
+    bool told_so[kRecent];   // whether they were told
     int told_at[kMaxTold];  // frame that each entry is of, -1 where none is
     float told[kMaxTold][kSpeechFeatures];
     SpeechAnalysis::State analysis;
@@ -85,6 +83,7 @@ class NeuralPlc {
   void* vocoder_state() { return memory_.get() + vocoder_offset(); }
   void Predict(float* features);
   void Hear(const float* told, float* features);
+  int Playing() const { return std::max(0, state().frames - 1 - vocoder_->delay()) % kRecent; }
   float TopBand(const float* features) const;
   void LimitFrame(float* samples);
 

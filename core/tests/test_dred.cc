@@ -88,13 +88,13 @@ DredPayload Draw(const DredTables& tables) {
 /// Reads what may be a payload; whether it is one.
 bool Read(const DredTables& tables, const uint8_t* data, int size) {
   DredPayload read, again;
-  if (ReadDred(tables, data, size, kDredMaxChunks, &read) != DredError::kNone) return false;
+  if (ReadDred(tables, data, size, &read) != DredError::kNone) return false;
   VV_CHECK(read.chunks >= 1 && read.chunks <= kDredMaxChunks, "%d chunks", read.chunks);
   VV_CHECK(read.levels.valid(), "levels %d to %d, slope %d", read.levels.first, read.levels.last, read.levels.slope);
   VV_CHECK(read.offset >= kDredMinOffset && read.offset < kDredMinOffset + kDredOffsets, "offset %d", read.offset);
   uint8_t written[kDredMaxPayload];
   const int count = WriteDred(tables, read, written, sizeof written);
-  VV_CHECK(count > 0 && ReadDred(tables, written, count, kDredMaxChunks, &again) == DredError::kNone, "%d bytes", count);
+  VV_CHECK(count > 0 && ReadDred(tables, written, count, &again) == DredError::kNone, "%d bytes", count);
   VV_CHECK(Same(tables, read, again), "what was read is not read again from what is written of it");
   return true;
 }
@@ -111,7 +111,7 @@ void TestDamage(int count) {
       payload = Draw(tables);
       size = WriteDred(tables, payload, valid, sizeof valid);
       DredPayload read;
-      VV_CHECK(size > 0 && ReadDred(tables, valid, size, kDredMaxChunks, &read) == DredError::kNone, "%d bytes", size);
+      VV_CHECK(size > 0 && ReadDred(tables, valid, size, &read) == DredError::kNone, "%d bytes", size);
       VV_CHECK(Same(tables, payload, read), "what is read is not what was written");
       VV_CHECK(WriteDred(tables, payload, valid, size - 1) == -1, "no room for a byte, and no error");
     }

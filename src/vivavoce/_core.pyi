@@ -755,7 +755,7 @@ class Concealer:
 
         Raises:
             TypeError: `features` is not float32.
-            ValueError: `features` has another shape, or `gap` is out of range.
+            ValueError: `features` has another shape.
         """
 
     def ahead(self, count: int) -> numpy.typing.NDArray[numpy.float32]:

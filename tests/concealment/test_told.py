@@ -84,14 +84,14 @@ def test_when_it_is_told_does_not_matter_as_long_as_it_is_in_time(models, speech
 
 def test_behind_what_was_told_it_is_guessed_and_fades(models, speech):
     features = told(speech, 16_000)[:20]
-    made = played(Concealer(*models, 16_000), speech, 16_000, lambda c: c.tell(features, 0))
-    other = played(Concealer(*models, 16_000), speech, 16_000)
-    assert (made[16_000:] != other[16_000:]).any()
     concealer = Concealer(*models, 16_000)
     concealer.receive(at(speech, 16_000)[:16_000])
     concealer.tell(features, 0)
     gap = concealer.conceal(16_000)
     assert np.square(gap[12_800:]).sum() < 0.01 * np.square(gap[:3_200]).sum()
+    guessed = played(Concealer(*models, 16_000), speech, 16_000)[16_000:]
+    later = slice(1_600, 3_200)  # what was guessed from the beginning has begun to fade
+    assert np.square(gap[later]).sum() > np.square(guessed[later]).sum()
 
 
 @pytest.mark.parametrize("wild", [np.nan, np.inf, -np.inf, 1e38, 60, -60], ids=str)
@@ -101,7 +101,7 @@ def test_nothing_that_is_told_harms_it(models, speech, wild):
     concealer.tell(np.full((200, 20), wild, np.float32), -4_800)
     made = concealer.conceal(96_000)
     assert np.isfinite(made).all()
-    assert np.abs(made).max() <= 4
+    assert np.abs(made).max() <= 1
     assert np.isfinite(concealer.receive(speech[:960])).all()
 
 
@@ -111,6 +111,6 @@ def test_bad_arguments_are_refused(models):
         concealer.tell(np.zeros((2, 19), np.float32), 0)
     with pytest.raises(TypeError, match="float32"):
         concealer.tell(np.zeros((2, 20)), 0)
-    with pytest.raises(ValueError, match="gap is out of range"):
-        concealer.tell(np.zeros((2, 20), np.float32), 2**30)
+    for far in (-(2**50), 2**50):
+        concealer.tell(np.zeros((2, 20), np.float32), far)
     concealer.tell(np.zeros((0, 20), np.float32), 0)

@@ -1,7 +1,11 @@
 """The core's RDO-VAE against its definition."""
 
+import struct
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
@@ -12,6 +16,7 @@ from vivavoce.redundancy.entropy import CERTAIN
 from vivavoce.redundancy.image import quantiser_tables, rdovae_image
 from vivavoce.redundancy.rdovae import CHUNK, SIZES, STRIDE, RdoVae
 from vivavoce.signal.cepstrum import FEATURES
+from vivavoce.training.image import HEADER, TENSOR, checksum
 
 METADATA = {"system": "rdovae", "name": "rdovae-test", "sample_rate": "16000", "model_id": "5"}
 STEPS = 60
@@ -168,3 +173,75 @@ def test_arrays_that_do_not_fit_are_refused(arrays):
     dead = {**arrays, "latent_quantiser.decay": np.full_like(arrays["latent_quantiser.decay"], -20)}
     with pytest.raises(ValueError, match="sends nothing"):
         rdovae_image(dead, METADATA)
+
+
+def tiny_image():
+    torch.manual_seed(0)
+    network = RdoVae(SIZES["tiny"])
+    return rdovae_image({name: weight.numpy() for name, weight in network.state_dict().items()}, METADATA)
+
+
+IMAGE = tiny_image()
+TABLE = TENSOR.unpack_from(IMAGE, HEADER.size)  # of latent vectors: 64 rows of whole numbers
+TENSORS = 55
+
+
+def sealed(image):
+    return bytes(image[:8]) + struct.pack("<Q", checksum(bytes(image))) + bytes(image[16:])
+
+
+def changed(offset, value):
+    image = bytearray(IMAGE)
+    struct.pack_into("<I", image, offset, value & 0xFFFFFFFF)
+    return sealed(image)
+
+
+def number(part, value):
+    """The first number of the finest level: of scales, dead zones, zeros or mores."""
+    return changed(TABLE[4] + 4 * 16 * part * TABLE[2], value)
+
+
+DIMENSIONS = 72  # where the header has them
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pytest.param(lambda: number(0, 0), id="no scale"),
+        pytest.param(lambda: number(0, -5), id="negative scale"),
+        pytest.param(lambda: number(1, -1), id="negative dead zone"),
+        pytest.param(lambda: number(2, 0), id="never 0"),
+        pytest.param(lambda: number(2, CERTAIN + 1), id="more than certainly 0"),
+        pytest.param(lambda: number(3, 0), id="never more"),
+        pytest.param(lambda: number(3, CERTAIN), id="always more"),
+        pytest.param(lambda: changed(DIMENSIONS, 32), id="another width of the encoder"),
+        pytest.param(lambda: changed(DIMENSIONS, 256), id="an encoder that is too wide"),
+        pytest.param(lambda: changed(DIMENSIONS + 4, 48), id="an odd width of the decoder"),
+        pytest.param(lambda: changed(DIMENSIONS + 8, 0), id="no latent vector"),
+        pytest.param(lambda: changed(DIMENSIONS + 12, 129), id="a state that is too long"),
+        pytest.param(lambda: changed(DIMENSIONS + 16, 32), id="identifier"),
+        pytest.param(lambda: changed(DIMENSIONS + 20, 1), id="a dimension that there is not"),
+        pytest.param(lambda: changed(HEADER.size + 4, 2**14), id="more rows than there are bytes"),
+        pytest.param(lambda: changed(HEADER.size + 24, 128), id="a bias of whole numbers"),
+        pytest.param(lambda: changed(HEADER.size, 1), id="float where there must be whole numbers"),
+    ],
+)
+def test_images_of_no_such_model_are_refused(image):
+    with pytest.raises(ValueError, match="no model image of this version, or damaged"):
+        Model.from_bytes(image())
+    assert Model.from_bytes(number(2, CERTAIN)).name == "rdovae-test"
+
+
+@given(st.data())
+def test_changes_with_a_right_checksum_are_refused_or_harmless(data):
+    image = bytearray(IMAGE)
+    for _ in range(data.draw(st.integers(1, 3))):
+        offset = 4 * data.draw(st.integers(0, (HEADER.size + TENSORS * TENSOR.size) // 4 - 1))
+        struct.pack_into("<I", image, offset, data.draw(st.integers(0, 2**32 - 1) | st.integers(0, 4096)))
+    try:
+        model = Model.from_bytes(sealed(image))
+    except ValueError:
+        return
+    if model.system == "rdovae":
+        latents, _ = RdoVaeNetwork(model).encode(np.zeros((2, 40), np.float32))
+        assert np.isfinite(latents).all()

@@ -136,8 +136,9 @@ def test_bad_arguments_are_refused(model, encoder):
         DredEncoder(model).write(0, 0, 0, 0, 0, 1)
     with pytest.raises(ValueError, match="whole hops of 160"):
         encoder.push(np.zeros(161, np.float32))
-    with pytest.raises(ValueError, match="age must be from 0"):
-        encoder.loudness(104)
+    for stream, age in ((encoder, HOPS // 2), (encoder, -1), (DredEncoder(model), 0)):
+        with pytest.raises(ValueError, match="age must be below"):
+            stream.loudness(age)
     reader = DredReader(model, encoder.write(0, 0, 4, 0, 4, 2))
     for bad in (-1, 2):
         with pytest.raises(ValueError, match="chunk must be from 0 to 1"):

@@ -126,6 +126,7 @@ def test_levels_rise_with_age_to_the_last():
     "payload",
     [
         pytest.param(lambda: LevelSchedule(9, 1, 8), id="levels that fall"),
+        pytest.param(lambda: DredPayload(0, LevelSchedule(0), (0,), ((0,),)).shortened(0), id="nothing left"),
         pytest.param(lambda: LevelSchedule(0, 8), id="slope"),
         pytest.param(lambda: DredPayload(192, LevelSchedule(0), (0,) * STATE, ((0,) * LATENT,)).write(MODEL), id="far"),
         pytest.param(lambda: DredPayload(0, LevelSchedule(0), (0,) * STATE, ()).write(MODEL), id="no chunk"),
@@ -140,5 +141,5 @@ def test_levels_rise_with_age_to_the_last():
     ],
 )
 def test_what_cannot_be_sent_is_refused(payload):
-    with pytest.raises(ValueError, match=r"no levels|no payload|cannot be sent"):
+    with pytest.raises(ValueError, match=r"no levels|no payload|cannot be sent|1 or more"):
         payload()

@@ -131,3 +131,10 @@ def test_sequences_longer_than_their_items_are_refused(data, tmp_path):
     run = train("fargan-postfilter", data, tmp_path, "--init", str(init), "--seconds", "0.5", check=False)
     assert run.returncode == 2
     assert "80 frames is too long for items of 0.5 s" in run.stderr
+
+
+def test_items_shorter_than_a_span_are_refused(data, tmp_path):
+    run = train("rdovae", data, tmp_path, "--seconds", "0.5", check=False)
+    assert run.returncode == 2
+    assert "items must last 1 s" in run.stderr
+    assert "Traceback" not in run.stderr

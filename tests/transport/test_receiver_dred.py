@@ -8,9 +8,11 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from dred_payloads import checked
 
 from transport.streams import on_time, packets, play, speech
 from vivavoce._core import speech_features
+from vivavoce.codec.opus import OpusDecoder
 from vivavoce.concealment.neural import NeuralConcealment
 from vivavoce.models import find_model
 from vivavoce.redundancy import dred
@@ -39,12 +41,12 @@ def model(tmp_path, monkeypatch):
 
 def described(model, chunks=26, change=lambda payload: payload):
     """The packets of `speech`, each with what it says of the past."""
-    speaker = dred.DredSpeaker(RATE, LOOK_AHEAD, model)
+    sender = dred.DredSender(RATE, LOOK_AHEAD, model)
     stream = []
     for index, datagram in packets(bitrate_bps=24_000):
-        speaker.hear(speech()[FRAME * index : FRAME * (index + 1)])
+        sender.hear(speech()[FRAME * index : FRAME * (index + 1)])
         packet = RtpPacket.parse(datagram)
-        payload = speaker.payload(960, LevelSchedule(0), chunks)
+        payload = sender.payload(960, LevelSchedule(0), chunks)
         body = packet.payload if payload is None else dred.with_dred(packet.payload, change(payload))
         stream.append((index, replace(packet, payload=body).serialize()))
     return tuple(stream)
@@ -75,11 +77,14 @@ def test_a_gap_is_made_from_what_the_packet_behind_it_says(model, chunks, lost, 
 
 def test_what_is_told_is_of_the_gap(model, monkeypatch):
     asked, told = [], []
-    tell, features_from = NeuralConcealment.tell, dred.Description.features_from
+    tell, features_from = NeuralConcealment.tell, dred.DredRedundancy.features_from
     monkeypatch.setattr(NeuralConcealment, "tell", lambda self, *what: (told.append(what), tell(self, *what)))
-    monkeypatch.setattr(
-        dred.Description, "features_from", lambda self, time: (asked.append(time - FIRST), features_from(self, time))[1]
-    )
+
+    def asked_for(self, time):
+        asked.append(time - FIRST)
+        return features_from(self, time)
+
+    monkeypatch.setattr(dred.DredRedundancy, "features_from", asked_for)
     slots, _ = slots_of(described(model), tuple(range(50, 60)))
     assert slots == {"primary": 140, "dred": 10}
     assert asked == [50 * 960]
@@ -90,27 +95,28 @@ def test_what_is_told_is_of_the_gap(model, monkeypatch):
 
 def test_times_agree_with_the_decoded_signal(model):
     """The newest chunk of packet n has a frame centred on the beginning of the packet, as a decoder plays it."""
-    speaker = dred.DredSpeaker(RATE, LOOK_AHEAD, model)
+    sender = dred.DredSender(RATE, LOOK_AHEAD, model)
     for index in range(60):
-        speaker.hear(speech()[FRAME * index : FRAME * (index + 1)])
-    payload = speaker.payload(960, LevelSchedule(0), 3)
-    shelf = dred.DredShelf()
-    shelf.put(59 * 960, payload)
-    description = shelf.of_packet(59 * 960, b"")
-    assert (description.end - 59 * 960, description.end - description.begin) == (720, 3 * 1920)
-    features, centre = description.features_from(description.begin)
+        sender.hear(speech()[FRAME * index : FRAME * (index + 1)])
+    payload = sender.payload(960, LevelSchedule(0), 3)
+    packet = dred.with_dred(RtpPacket.parse(packets()[59][1]).payload, payload)
+    redundancy = dred.DredReceiver().redundancy_of(59 * 960, packet)
+    assert (redundancy.end - 59 * 960, redundancy.end - redundancy.begin) == (720, 3 * 1920)
+    features, centre = redundancy.features_from(redundancy.begin)
     assert features.shape == (12, 20)
-    assert centre == description.begin + 240
-    assert description.features_from(59 * 960)[0].shape == (4, 20)
+    assert centre == redundancy.begin + 240
+    assert redundancy.features_from(59 * 960)[0].shape == (4, 20)
     late = np.concatenate([np.zeros(LOOK_AHEAD, np.float32), speech()])[: 60 * FRAME]
-    assert speaker.loudness(0) == pytest.approx(speech_features(late, 120)[-2:, 0].max(), abs=1e-4)
+    assert sender.loudness(0) == pytest.approx(speech_features(late, 120)[-2:, 0].max(), abs=1e-4)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         pytest.param(lambda payload: b"D" + payload[1:], id="another magic"),
-        pytest.param(lambda payload: payload[:1] + bytes([2]) + payload[2:], id="a model that is not released"),
+        pytest.param(
+            lambda payload: checked(payload[:1] + bytes([2]) + payload[2:]), id="a model that is not released"
+        ),
         pytest.param(lambda payload: payload[:-1] + bytes([payload[-1] ^ 1]), id="damaged"),
         pytest.param(lambda payload: b"V", id="too short"),
         pytest.param(lambda payload: b"", id="empty"),
@@ -135,4 +141,23 @@ def test_a_stock_decoder_plays_the_same_samples(model):
 
 def test_a_model_of_another_system_is_refused():
     with pytest.raises(dred.ModelError, match="system rdovae"):
-        dred.DredSpeaker(RATE, LOOK_AHEAD, str(find_model("plc-base-v1")))
+        dred.DredSender(RATE, LOOK_AHEAD, str(find_model("plc-base-v1")))
+
+
+def test_a_packet_is_read_again_where_only_its_copy_was_read(model):
+    (_, plain), (_, carrying) = packets(bitrate_bps=24_000)[70], described(model)[70]
+    receiver = dred.DredReceiver()
+    assert receiver.redundancy_of(0, RtpPacket.parse(plain).payload) is None
+    assert receiver.redundancy_of(0, RtpPacket.parse(carrying).payload) is not None
+
+
+def test_a_gap_that_began_with_a_standing_tone_goes_on_as_told():
+    concealer, decoder = NeuralConcealment(RATE), OpusDecoder(RATE)
+    tone = 0.2 * np.sin(2 * np.pi * 440 / RATE * np.arange(RATE)).astype(np.float32)
+    for slot in tone.reshape(-1, FRAME):
+        concealer.receive(slot)
+    concealer.conceal(decoder, FRAME)
+    assert concealer.remark
+    concealer.tell(np.zeros((50, 20), np.float32), 0)
+    concealer.conceal(decoder, FRAME)
+    assert not concealer.remark

@@ -28,8 +28,7 @@ class NeuralConcealment:
     Nothing but a copy is done while nothing is lost. What is heard is what the decoder says to the packets of a
     `GapEncoder`, so that both ends of a gap join as packets do; where there can be none, the decoder conceals for
     itself, and the first 5 ms after the gap go over from what was made. Where tones stand still
-    (`concealment.tonality`), and nothing was told of the gap when it began, the decoder conceals alone, and `remark`
-    says so.
+    (`concealment.tonality`), and nothing was told of the gap, the decoder conceals alone, and `remark` says so.
 
     Args:
         sample_rate: Of the samples: 8, 12, 16, 24 or 48 kHz. Above 8 kHz, noise goes on as it was.
@@ -87,14 +86,16 @@ class NeuralConcealment:
             tonal = self._told is None and self._is_tonal()
             self.remark = STANDING_TONES if tonal else ""
             self._encoder = None if tonal else self._gap_encoder(decoder, count)
+        if self._told is not None:
+            self.remark = ""
         if self.remark:
             return self._core.receive(decoder.conceal(count))
         if self._foreseen is not None:
             self._core.foresee(*self._foreseen)
             self._foreseen = None
         if self._told is not None:
-            self._core.tell(*self._told)
-            self._told = None
+            told, self._told = self._told, None
+            self._core.tell(*told)
         encoder = self._encoder
         if encoder is None or encoder.frame_samples != count:
             self._encoder = None

@@ -14,7 +14,7 @@ import numpy as np
 from vivavoce import _core
 from vivavoce.codec.extensions import Extension, extensions_of, with_extensions
 from vivavoce.errors import ModelError, PacketError
-from vivavoce.models import SharedModel, find_model, load_model
+from vivavoce.models import find_model, load_model
 from vivavoce.redundancy.payload import CHUNK_TICKS, MAX_CHUNKS, OFFSET_TICKS, OFFSETS, LevelSchedule, model_id
 
 EXTENSION_ID = 122  # of the padding of Opus packets; 124 and 126 are libopus's own
@@ -22,10 +22,10 @@ RELEASED: dict[int, str] = {}  # models by identifier; each stays readable for e
 MODEL = "rdovae-base-v1"
 SPEECH_RATE = 16_000
 HOP_TICKS, STEP_TICKS = 480, 960
-MAX_KEPT = 64  # descriptions that a receiver has read: more than a second of packets
+MAX_KEPT = 64  # packets whose redundancy a receiver has read: more than a second of them
 
 
-class DredSpeaker:
+class DredSender:
     """The sending half: hears every frame, and describes the past when asked.
 
     Args:
@@ -86,7 +86,7 @@ class DredSpeaker:
         return self._encoder.write(age, offset, levels.first, levels.slope, levels.last, min(chunks, MAX_CHUNKS))
 
 
-class Description:
+class DredRedundancy:
     """What one packet says of the time before it.
 
     Attributes:
@@ -103,7 +103,7 @@ class Description:
         """All that is said from this time on; only that is decoded.
 
         Args:
-            time: From `begin` to `end`.
+            time: From `begin` on, before `end`.
 
         Returns:
             Features, shape (frames, 20), float32, and the time on which the first of them is centred.
@@ -113,42 +113,35 @@ class Description:
         return np.concatenate(chunks), self.end - CHUNK_TICKS * (oldest + 1) + HOP_TICKS // 2
 
 
-class DredShelf:
-    """The receiving half: descriptions by packet, read when they are needed.
+class DredReceiver:
+    """The receiving half: what packets say, read when it is needed.
 
     Args:
-        extension_id: In which they come.
+        extension_id: In which it comes.
+
+    Raises:
+        ModelError: A released model is missing or damaged.
     """
 
     def __init__(self, extension_id: int = EXTENSION_ID) -> None:
         self._extension_id = extension_id
-        self._read: OrderedDict[int, Description | None] = OrderedDict()
-        self._models: dict[int, SharedModel] = {}
+        self._models = {identifier: load_model(find_model(name)) for identifier, name in RELEASED.items()}
+        self._read: OrderedDict[int, tuple[bytes, DredRedundancy | None]] = OrderedDict()
 
-    def of_packet(self, timestamp: int, packet: bytes) -> Description | None:
+    def redundancy_of(self, timestamp: int, packet: bytes) -> DredRedundancy | None:
         """What an Opus packet says; None where that is nothing that we understand."""
-        if timestamp not in self._read:
-            self._keep(timestamp, _extension(packet, self._extension_id))
-        return self._read[timestamp]
+        if timestamp not in self._read or self._read[timestamp][0] != packet:  # a copy may carry less than the packet
+            self._read[timestamp] = packet, self._parse(timestamp, _extension(packet, self._extension_id))
+            while len(self._read) > MAX_KEPT:
+                self._read.popitem(last=False)
+        return self._read[timestamp][1]
 
-    def put(self, timestamp: int, payload: bytes) -> None:
-        """Take a payload that came by itself, in a block of RFC 2198."""
-        self._keep(timestamp, payload)
-
-    def _keep(self, timestamp: int, payload: bytes) -> None:
+    def _parse(self, timestamp: int, payload: bytes) -> DredRedundancy | None:
         try:
-            model = self._model(model_id(payload))
-            description = model and Description(timestamp, _core.DredReader(model.core, payload))
+            model = self._models.get(model_id(payload))
+            return model and DredRedundancy(timestamp, _core.DredReader(model.core, payload))
         except ValueError:  # no payload, or a damaged one
-            description = None
-        self._read[timestamp] = description
-        while len(self._read) > MAX_KEPT:
-            self._read.popitem(last=False)
-
-    def _model(self, identifier: int) -> SharedModel | None:
-        if identifier in RELEASED and identifier not in self._models:
-            self._models[identifier] = load_model(find_model(RELEASED[identifier]))
-        return self._models.get(identifier)
+            return None
 
 
 def with_dred(packet: bytes, payload: bytes, extension_id: int = EXTENSION_ID) -> bytes:
@@ -158,6 +151,6 @@ def with_dred(packet: bytes, payload: bytes, extension_id: int = EXTENSION_ID) -
 
 def _extension(packet: bytes, extension_id: int) -> bytes:
     try:
-        return next((each.data for each in extensions_of(packet) if each.id == extension_id), b"")
+        return next((each.data for each in extensions_of(packet) if each.id == extension_id and not each.frame), b"")
     except PacketError:
         return b""

@@ -60,7 +60,7 @@ class RangeEncoder:
         self.encode(number, number + 1, total)
 
     def finish(self) -> bytes:
-        """The fewest bytes that a decoder, to which zeros follow, reads the same symbols from."""
+        """As few bytes as make sure that a decoder, to which zeros follow, reads the same symbols."""
         bits = WIDTH_BITS - self._width.bit_length()
         mask = LOW_MASK >> bits
         end = (self._low + mask) & ~mask

@@ -26,10 +26,10 @@ from vivavoce.training.image import (
 )
 
 LAYERS = 5
-STEP_FRAMES, CHUNK_FRAMES = 2, 4
+STRIDE, CHUNK = 2, 4  # frames of an encoder step, and those that a latent vector describes
 UNIT = 65_536  # of scales and dead zones
-DEAD_ZONE = 0.05  # as in `redundancy.quantiser`, which these numbers are those of
-MAX_DECAY = 0.995
+DEAD_ZONE = 0.05  # times softplus of what is learned
+MAX_DECAY = 0.995  # of the distribution: wider ones would cost too little to train
 NEVER = 0.998  # a number that is 0 so often is not sent
 
 
@@ -131,7 +131,7 @@ def rdovae_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) 
             width += gru + convolution
         return width
 
-    tensors.append(float_tensor(*dense("encoder.first", 2 * encoder, STEP_FRAMES * FEATURES)))
+    tensors.append(float_tensor(*dense("encoder.first", 2 * encoder, STRIDE * FEATURES)))
     width = layers("encoder", 2 * encoder, encoder, 2 * encoder, gated=False)
     sizes = [np.shape(arrays[f"{name}_quantiser.scale"])[1] for name in ("latent", "state")]
     weights, bias = dense("encoder.latent", sizes[0], width)
@@ -142,7 +142,7 @@ def rdovae_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) 
     weights, bias = dense("decoder.first", first, sizes[0] + 1)
     tensors.append(float_tensor(weights[:, [*latent.kept, -1]], bias))
     width = layers("decoder", first, decoder, decoder // 2, gated=True)
-    tensors.append(int8_tensor(*dense("decoder.output", CHUNK_FRAMES * FEATURES, width)))
+    tensors.append(int8_tensor(*dense("decoder.output", CHUNK * FEATURES, width)))
     weights, bias = dense("decoder.hidden_state", hidden, sizes[1])
     tensors.append(float_tensor(weights[:, state.kept], bias))
     tensors.append(int8_tensor(*dense("decoder.states", LAYERS * decoder, hidden)))

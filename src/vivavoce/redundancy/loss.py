@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from vivavoce.redundancy.quantiser import LEVELS
+from vivavoce.redundancy.payload import LEVELS
 from vivavoce.redundancy.rdovae import Coded
 from vivavoce.signal.cepstrum import BARK_BANDS, PITCH, VOICING, dct_matrix
 

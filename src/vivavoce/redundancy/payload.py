@@ -107,7 +107,8 @@ class DredPayload:
         """The bytes.
 
         Raises:
-            ValueError: A number is out of range, or of a dimension that is always 0.
+            ValueError: A number is out of range, or of a dimension that is always 0; there are no chunks or more than
+                26; or it would be too long.
         """
         if self.offset not in OFFSETS or not 1 <= len(self.latents) <= MAX_CHUNKS:
             raise ValueError(f"no payload: offset {self.offset}, {len(self.latents)} chunks")
@@ -122,6 +123,8 @@ class DredPayload:
         for chunk, latent in enumerate(self.latents):
             _write_vector(encoder, latent, model.latent, self.levels.level(chunk))
         coded = encoder.finish()
+        if PREFIX + len(coded) > MAX_PAYLOAD:
+            raise ValueError(f"no payload: {PREFIX + len(coded)} bytes")
         head = bytes([MAGIC, VERSION << 5 | model.id])
         return head + _check(head + coded) + coded
 
@@ -144,13 +147,21 @@ class DredPayload:
         last = first + decoder.decode_number(LEVELS - first) if slope else first
         levels = LevelSchedule(first, slope, last)
         state = _read_vector(decoder, model.state, first)
-        latents = tuple(_read_vector(decoder, model.latent, levels.level(chunk)) for chunk in range(chunks))
+        latents: list[tuple[int, ...]] = []
+        while len(latents) < chunks and decoder.bits_read <= 8 * len(coded) + 1:
+            latents.append(_read_vector(decoder, model.latent, levels.level(len(latents))))
         if decoder.bits_read > 8 * len(coded) + 1:
             raise PacketError("a DRED payload that ends before what it says")
-        return cls(offset, levels, state, latents)
+        return cls(offset, levels, state, tuple(latents))
 
     def shortened(self, chunks: int) -> DredPayload:
-        """The same without its oldest chunks, as a relay may send it on when it is short of rate."""
+        """The same without its oldest chunks, as a relay may send it on when it is short of rate.
+
+        Raises:
+            ValueError: No chunk would be left.
+        """
+        if chunks < 1:
+            raise ValueError(f"chunks must be 1 or more, got {chunks}")
         return DredPayload(self.offset, self.levels, self.state, self.latents[:chunks])
 
 

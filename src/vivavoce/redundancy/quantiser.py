@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LEVELS = 16
+from vivavoce.redundancy.image import DEAD_ZONE, MAX_DECAY
+from vivavoce.redundancy.payload import LEVELS
+
 KNOTS = 4  # of the curves over the levels
-DEAD_ZONE = 0.05  # times softplus of what is learned
 SOFT_ZERO = 0.1  # how gradually the dead zone begins and ends
-MAX_DECAY = 0.995  # of the distribution: wider ones would cost too little to train
 MIN_PROBABILITY = 1e-4
 
 

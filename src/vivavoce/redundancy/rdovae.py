@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vivavoce.redundancy.quantiser import LEVELS, Quantiser
+from vivavoce.redundancy.image import CHUNK, STRIDE
+from vivavoce.redundancy.payload import LEVELS
+from vivavoce.redundancy.quantiser import Quantiser
 from vivavoce.signal.cepstrum import FEATURES
 
-STRIDE = 2  # frames of an encoder step, 20 ms
-CHUNK = 4  # frames that a latent vector describes
 GATES = 3  # of a GRU
 DILATIONS = (1, 2, 2, 2, 2)
 PRECISION = torch.bfloat16  # of the networks' products in training, not of what is rounded and judged

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vivavoce._core import speech_features
 from vivavoce.redundancy.image import quantiser_tables, rdovae_image
 from vivavoce.redundancy.loss import loudness_of, rate_distortion
-from vivavoce.redundancy.quantiser import LEVELS
+from vivavoce.redundancy.payload import LEVELS
 from vivavoce.redundancy.rdovae import CHUNK, SIZES, STRIDE, RdoVae
 from vivavoce.signal.cepstrum import HOP, SAMPLE_RATE
 from vivavoce.training.corpus import SPEECH_CORPORA
@@ -126,8 +126,11 @@ def train_rdovae(run: RdoVaeRun, loop: LoopConfig, validation_items: int) -> Pat
         The folder with `weights.safetensors`, the averaged weights, and, under the model's name, the model.
 
     Raises:
-        AudioFileError, ValueError: The corpora or the weights to begin with are not what they should be.
+        AudioFileError, ValueError: The corpora or the weights to begin with are not what they should be, or items are
+            too short.
     """
+    if (shortest := SPAN_STEPS * STRIDE / 100) > run.seconds:
+        raise ValueError(f"items must last {shortest:g} s, a span and what it may begin with, got {run.seconds:g}")
     processes = join()
     torch.manual_seed(run.seed)
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +151,7 @@ def train_rdovae(run: RdoVaeRun, loop: LoopConfig, validation_items: int) -> Pat
         make,
         loss_of,
         validation,
-        lambda average: write_averaged(average.vae, run, SYSTEM, SAMPLE_RATE),
+        lambda average: write_averaged(average.vae, run, SYSTEM, SAMPLE_RATE, model_id=str(run.model_id)),
         lambda loss: finish(run, trainer, loss),
         prepare=cut,
         before_step=before_step,
@@ -178,5 +181,4 @@ def finish(run: RdoVaeRun, trainer: Trainer[Coder], validation_loss: float) -> N
         corpora=SPEECH_CORPORA,
         hours={"hours_of_audio_seen": trainer.step * run.batch * run.seconds / 3_600},
     )
-    image = rdovae_image(weights, {**metadata, "model_id": str(run.model_id)})
-    write_model(run.folder, run.name, run.weights, image, card)
+    write_model(run.folder, run.name, run.weights, rdovae_image(weights, metadata), card)

@@ -159,7 +159,7 @@ def begin_with(model: nn.Module, weights: Arrays, path: Path) -> None:
         raise ValueError(f"{path}: weights of another network") from None
 
 
-def write_averaged(average: nn.Module, run: Run, system: str, sample_rate: int) -> None:
+def write_averaged(average: nn.Module, run: Run, system: str, sample_rate: int, **more: str) -> None:
     """Write the weights of a run.
 
     Args:
@@ -167,9 +167,10 @@ def write_averaged(average: nn.Module, run: Run, system: str, sample_rate: int) 
         run: Says where, and the model's name and size.
         system: What the model is of.
         sample_rate: In Hz.
+        more: Metadata that the system has beside.
     """
     weights = {name: weight.float().cpu().numpy() for name, weight in average.state_dict().items()}
-    metadata = {"system": system, "name": run.name, "size": run.size, "sample_rate": str(sample_rate)}
+    metadata = {"system": system, "name": run.name, "size": run.size, "sample_rate": str(sample_rate), **more}
     write_weights(run.weights, weights, metadata)
 
 

@@ -88,7 +88,7 @@ class JitterBuffer:
         place = bisect_right(self._order, timestamp)
         return self._payloads[self._order[place]] if place < len(self._order) else None
 
-    def some_after(self, timestamp: int, count: int) -> list[Payload]:
+    def payloads_after(self, timestamp: int, count: int) -> list[Payload]:
         """The first payloads that begin later than this time, so many at most."""
         place = bisect_right(self._order, timestamp)
         return [self._payloads[each] for each in self._order[place : place + count]]

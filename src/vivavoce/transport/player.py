@@ -18,7 +18,7 @@ from vivavoce.codec.opus import OpusDecoder
 from vivavoce.codec.packet import is_dtx
 from vivavoce.concealment.concealer import Concealer
 from vivavoce.errors import PacketError
-from vivavoce.redundancy.dred import Description, DredShelf
+from vivavoce.redundancy.dred import DredReceiver, DredRedundancy
 from vivavoce.transport.jitter_buffer import JitterBuffer, Payload
 from vivavoce.transport.pace import Pace
 from vivavoce.transport.playout_clock import PlayoutClock
@@ -33,8 +33,8 @@ LEAD_DECAY = 0.999  # per slot: a block size that is no longer used is forgotten
 FADE_S = 0.005  # from the concealed course to the repaired one
 MAX_LATE = 8  # late payloads kept to repair the decoder: more than 160 ms later nobody hears the difference
 RECENT_SLOTS = 3000  # one minute
-MADE = ("dred", "plc", "dtx")  # sources that are no waveform of the sender's
-MAX_DESCRIBING = 64  # packets that are asked for what they say of a slot: more than a second of them
+SYNTHESISED = ("dred", "plc", "dtx")  # sources that are no waveform of the sender's
+MAX_DESCRIBING = 60  # packets that are asked for what they say of a slot: more than a second of them
 PAUSE = "the sender pauses"
 MIDDLE = "came in its middle"
 
@@ -60,7 +60,7 @@ class _Choice(NamedTuple):
     reason: str
     ticks: int
     payload: Payload | None = None
-    description: Description | None = None
+    redundancy: DredRedundancy | None = None
 
 
 @dataclass
@@ -71,7 +71,7 @@ class _Gap:
     sequence_before: int | None
     snapshot: bytes
     foreseen: bool = False  # what comes behind it, by the concealer
-    told: Description | None = None  # the last that it was told of
+    told: DredRedundancy | None = None  # the last that it was told of
     late: dict[int, Payload] = field(default_factory=dict)
     ticks: int = 0
     samples: int = 0
@@ -103,7 +103,7 @@ class Player:
         self.delay_changes: deque[tuple[float, float]] = deque(maxlen=RECENT_SLOTS)
         self.ended_at: int | None = None
         self._buffer, self._clock, self._concealer, self._stats, self._lock = buffer, clock, concealer, stats, lock
-        self._shelf = DredShelf()
+        self._dred = DredReceiver()
         self._decoder = OpusDecoder(sample_rate)
         self._pending = np.zeros(0, np.float32)
         self._playing = False
@@ -177,7 +177,7 @@ class Player:
         pcm, choice = self._decode(choice)
         with self._lock:
             self._count(choice, pcm, time)
-            fitted = self._pace.fit(pcm, time - self._clock.due(self.position), time, choice.source in MADE)
+            fitted = self._pace.fit(pcm, time - self._clock.due(self.position), time, choice.source in SYNTHESISED)
             if (change := len(fitted) - len(pcm)) != 0:
                 self._stats.inserted_samples_for_deceleration += max(0, change)
                 self._stats.removed_samples_for_acceleration += max(0, -change)
@@ -248,18 +248,18 @@ class Player:
                     return self._choose()
         if paused:
             return _Choice("dtx", PAUSE, ticks)
-        if (description := self._describing(position + ticks // 2)) is not None:
-            return _Choice("dred", "no copy, but a later packet describes it", ticks, None, description)
+        if (redundancy := self._describing(position + ticks // 2)) is not None:
+            return _Choice("dred", "no copy, but a later packet describes it", ticks, None, redundancy)
         return _Choice("plc", "nothing usable arrived" if following is None else "lost, later packets are here", ticks)
 
-    def _describing(self, time: int) -> Description | None:
+    def _describing(self, time: int) -> DredRedundancy | None:
         """What the first packet after this time that describes it says of it: it is the finest."""
         if not self._concealer.listens:
             return None
-        for payload in self._buffer.some_after(time, MAX_DESCRIBING):
-            description = self._shelf.of_packet(payload.timestamp, payload.data)
-            if description is not None and description.begin <= time < description.end:
-                return description
+        for payload in self._buffer.payloads_after(time, MAX_DESCRIBING):
+            redundancy = self._dred.redundancy_of(payload.timestamp, payload.data)
+            if redundancy is not None and redundancy.begin <= time < redundancy.end:
+                return redundancy
         return None
 
     def _pauses_until(self, following: Payload) -> bool:
@@ -288,21 +288,21 @@ class Player:
         count = self._samples(choice.ticks)
         if choice.source == "plc" and self._concealer.foresees:
             self._foresee()
-        if choice.description is not None:
-            self._tell(choice.description)
+        if choice.redundancy is not None:
+            self._tell(choice.redundancy)
         if choice.source == "dtx":
             return self._decoder.conceal(count), choice
         samples = self._concealer.conceal(self._decoder, count)
         remark = self._concealer.remark
         return samples, choice._replace(reason=f"{choice.reason}; {remark}") if remark else choice
 
-    def _tell(self, description: Description) -> None:
+    def _tell(self, redundancy: DredRedundancy) -> None:
         """Let the concealer know what a packet says of the gap, from here on."""
         gap = self._gap
-        if gap is None or gap.told is description:
+        if gap is None or gap.told is redundancy:
             return
-        gap.told = description
-        features, time = description.features_from(max(self.position, description.begin))
+        gap.told = redundancy
+        features, time = redundancy.features_from(max(self.position, redundancy.begin))
         self._concealer.tell(features, self._samples(time - gap.start))
 
     def _foresee(self) -> None:

@@ -13,11 +13,12 @@ class ReceiverStats:
     """Counters since creation. Samples count at the receiver's sample rate, times are in seconds.
 
     Names that W3C has mean what W3C says; the others say what they count. Samples that RED or LBRR recovered are not
-    concealed: they were received. `fec_packets_received` counts copies (RED blocks, and packets that carried LBRR),
-    `fec_packets_discarded` RED blocks whose time was already covered or over.
+    concealed: they were received; nor are those that deep redundancy described. `fec_packets_received` counts copies
+    (RED blocks, and packets that carried LBRR), `fec_packets_discarded` RED blocks whose time was already covered or
+    over.
 
     Attributes:
-        slot_ticks: 48-kHz ticks played per source: primary, red, lbrr, plc, dtx.
+        slot_ticks: 48-kHz ticks played per source: primary, red, lbrr, dred, plc, dtx.
         reasons: Slots decided per (source, reason).
         late_payloads_used: Payloads too late to be heard that still repaired the decoder's state.
     """
