@@ -29,9 +29,9 @@ def network(request):
     network = RdoVae(SIZES[request.param]).eval()
     with torch.no_grad():
         for quantiser, dead in ((network.latent_quantiser, [3, 7]), (network.state_quantiser, [0])):
-            quantiser.decay += torch.randn_like(quantiser.decay)
-            quantiser.decay[:, dead] = -12.0
-            quantiser.zero[:, dead] = 12.0
+            quantiser.decay += 0.1 * torch.randn_like(quantiser.decay)
+            quantiser.decay[:, dead] = -1.2
+            quantiser.zero[:, dead] = 1.2
     return network
 
 

@@ -79,7 +79,7 @@ def test_the_rate_is_the_information_of_the_distribution(level):
     torch.manual_seed(0)
     quantiser = Quantiser(3)
     for weight in quantiser.parameters():
-        weight.data += torch.randn_like(weight)
+        weight.data += 0.1 * torch.randn_like(weight)
     numbers = quantiser.at(torch.tensor(level))
     steps = torch.arange(-3000, 3001)[:, None].expand(-1, 3)
     torch.testing.assert_close((2 ** -numbers.bits(steps.float())).sum(0), torch.ones(3), rtol=0, atol=1e-3)

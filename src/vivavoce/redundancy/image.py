@@ -28,6 +28,7 @@ from vivavoce.training.image import (
 LAYERS = 5
 STRIDE, CHUNK = 2, 4  # frames of an encoder step, and those that a latent vector describes
 UNIT = 65_536  # of scales and dead zones
+LEARNED = 10.0  # times what a quantiser learns: an optimiser moves all numbers alike, and these have further to go
 DEAD_ZONE = 0.05  # times softplus of what is learned
 MAX_DECAY = 0.995  # of the distribution: wider ones would cost too little to train
 NEVER = 0.998  # a number that is 0 so often is not sent
@@ -65,7 +66,8 @@ def quantiser_tables(arrays: Mapping[str, np.ndarray], name: str) -> QuantiserTa
     place = np.arange(LEVELS) / (LEVELS - 1) * (knots - 1)
     weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(knots)))
     curves = {
-        part: weights @ checked(arrays, f"{name}.{part}", *shape) for part in ("scale", "dead_zone", "decay", "zero")
+        part: LEARNED * (weights @ checked(arrays, f"{name}.{part}", *shape))
+        for part in ("scale", "dead_zone", "decay", "zero")
     }
     decay = MAX_DECAY * _sigmoid(curves["decay"])
     zero = 1 - decay ** (0.5 + 0.5 * _sigmoid(curves["zero"]))

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vivavoce.redundancy.image import DEAD_ZONE, MAX_DECAY
+from vivavoce.redundancy.image import DEAD_ZONE, LEARNED, MAX_DECAY
 from vivavoce.redundancy.payload import LEVELS
 
 KNOTS = 4  # of the curves over the levels
+FINEST = 8.0  # steps per unit at first
 SOFT_ZERO = 0.1  # how gradually the dead zone begins and ends
 MIN_PROBABILITY = 1e-4
 
@@ -31,8 +32,8 @@ class Quantiser(nn.Module):
     def __init__(self, dimensions: int) -> None:
         super().__init__()
         self.dimensions = dimensions
-        fine_to_coarse = torch.linspace(1, -1, KNOTS)[:, None].expand(KNOTS, dimensions)
-        self.scale = nn.Parameter(3 * torch.ones(KNOTS, dimensions) + 1.5 * fine_to_coarse)
+        fine_to_coarse = torch.linspace(FINEST, 0, KNOTS)[:, None].repeat(1, dimensions)
+        self.scale = nn.Parameter(fine_to_coarse / LEARNED)
         self.dead_zone = nn.Parameter(torch.zeros(KNOTS, dimensions))
         self.decay = nn.Parameter(torch.zeros(KNOTS, dimensions))
         self.zero = nn.Parameter(torch.zeros(KNOTS, dimensions))
@@ -58,6 +59,7 @@ class Quantiser(nn.Module):
         """The numbers of levels from 0 to 15, of any shape."""
         place = levels.to(self.scale) / (LEVELS - 1) * (KNOTS - 1)
         weights = (1 - (place[..., None] - torch.arange(KNOTS, device=place.device)).abs()).clamp(min=0)
+        weights = LEARNED * weights
         decay = MAX_DECAY * torch.sigmoid(weights @ self.decay)
         half_step = torch.log(decay) * (0.5 + 0.5 * torch.sigmoid(weights @ self.zero))
         return Levels(
