@@ -1,4 +1,4 @@
-"""What the package ships for concealment: images made of their weights, cards, and speech that goes on in a gap."""
+"""What the package ships for concealment and redundancy: images made of their weights, cards, and speech that goes on in a gap."""
 
 import json
 
@@ -13,6 +13,7 @@ from vivavoce.concealment.image import predictor_image
 from vivavoce.concealment.neural import PREDICTOR, VOCODER, NeuralConcealment
 from vivavoce.errors import ModelError
 from vivavoce.models import MODELS
+from vivavoce.redundancy.image import rdovae_image
 from vivavoce.vocoder.fargan_image import fargan_image
 from vivavoce.vocoder.lpcnet_image import lpcnet_image
 
@@ -21,6 +22,7 @@ SHIPPED = [
     pytest.param(PREDICTOR, predictor_image, id="predictor"),
     pytest.param(VOCODER, fargan_image, id="fargan"),
     pytest.param("lpcnet-base-v1", lpcnet_image, id="lpcnet"),
+    pytest.param("rdovae-base-v1", rdovae_image, id="rdovae"),
 ]
 
 
