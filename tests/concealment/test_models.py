@@ -1,4 +1,4 @@
-"""What the package ships for concealment and redundancy: images made of their weights, cards, and speech that goes on in a gap."""
+"""What the package ships for concealment and redundancy: images of their weights, cards, and speech that goes on."""
 
 import json
 
