@@ -70,4 +70,23 @@ class Model {
   std::shared_ptr<vv_model> model_;
 };
 
+/// The path that the user names; that of the model where it is None.
+inline vivavoce::Int8Path FindPath(const vv_model& model, const nb::object& path) {
+  if (path.is_none()) return model.path;
+  const std::string name = nb::str(path).c_str();
+  vivavoce::Int8Path paths[vivavoce::kInt8PathCount];
+  const int count = vivavoce::Int8Paths(paths);
+  for (int i = 0; i < count; ++i) {
+    if (name == vivavoce::Int8PathName(paths[i])) return paths[i];
+  }
+  throw nb::value_error(("path must be one of int8_paths(), got " + name).c_str());
+}
+
+/// Refuses a model of another system: its networks have no state.
+inline void CheckKind(size_t state_bytes, const vv_model& model, const char* system) {
+  if (state_bytes == 0) {
+    throw nb::value_error((std::string("model must be a ") + system + ", got " + vv_model_name(&model)).c_str());
+  }
+}
+
 }  // namespace binding

@@ -1,5 +1,6 @@
-// Deep redundancy for Python: an encoder that follows speech, and what a payload says.
+// Deep redundancy for Python: an encoder that follows speech, what a payload says, and the networks alone.
 #include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <atomic>
@@ -7,6 +8,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "arrays.h"
@@ -23,9 +25,94 @@ using namespace binding;
 namespace {
 
 const vivavoce::RdoVae& Vae(const vv_model& model) {
-  if (model.rdovae.encoder_bytes() != 0) return model.rdovae;
-  throw nb::value_error((std::string("model must be an RDO-VAE, got ") + vv_model_name(&model)).c_str());
+  CheckKind(model.rdovae.encoder_bytes(), model, "RDO-VAE");
+  return model.rdovae;
 }
+
+/// Numbers of one sign or the other, one row for each chunk.
+using NumberMatrix = nb::ndarray<nb::numpy, int8_t, nb::ndim<2>>;
+using Numbers = nb::ndarray<const int8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+class RdoVaeNetwork {
+ public:
+  RdoVaeNetwork(const Model& model, const nb::object& path) : model_(model.shared()), path_(FindPath(*model_, path)) {
+    state_.resize(::Vae(*model_).encoder_bytes() / sizeof(float));
+  }
+
+  nb::tuple Encode(const Array& array) {
+    const std::vector<float> features = Rows("features", array, vivavoce::kVaeStepInputs);
+    const size_t steps = features.size() / vivavoce::kVaeStepInputs, latent = Latent(), state = State();
+    std::unique_ptr<float[]> latents(new float[steps * latent]), states(new float[steps * state]);
+    {
+      const nb::gil_scoped_release release;
+      const vivavoce::FlushDenormals modes;
+      for (size_t i = 0; i < steps; ++i) {
+        Vae().Encode(path_, state_.data(), features.data() + i * vivavoce::kVaeStepInputs, latents.get() + i * latent,
+                     states.get() + i * state);
+      }
+    }
+    return nb::make_tuple(Own<FloatMatrix>(std::move(latents), {steps, latent}),
+                          Own<FloatMatrix>(std::move(states), {steps, state}));
+  }
+
+  NumberMatrix RoundLatents(const Array& latents, int level) const {
+    return Round(Rows("latents", latents, Latent()), Latent(), level, [this](const float* from, int at, int8_t* out) {
+      Vae().RoundLatent(from, at, out);
+    });
+  }
+
+  NumberMatrix RoundStates(const Array& states, int level) const {
+    return Round(Rows("states", states, State()), State(), level, [this](const float* from, int at, int8_t* out) {
+      Vae().RoundState(from, at, out);
+    });
+  }
+
+  FloatMatrix Decode(const Numbers& state, const Numbers& latents, const std::vector<int>& levels) const {
+    const size_t chunks = latents.shape(0);
+    if (state.shape(0) != 1 || state.shape(1) != State() || latents.shape(1) != Latent() || levels.size() != chunks) {
+      throw nb::value_error("state, latents and levels do not go together, or with the model");
+    }
+    for (const int level : levels) CheckLevel(level);
+    std::unique_ptr<float[]> features(new float[chunks * vivavoce::kVaeChunkFeatures]);
+    {
+      const nb::gil_scoped_release release;
+      const vivavoce::FlushDenormals modes;
+      std::vector<float> memory(Vae().decoder_bytes() / sizeof(float));
+      if (chunks > 0) Vae().BeginDecoding(path_, memory.data(), state.data(), levels[0]);
+      for (size_t i = 0; i < chunks; ++i) {
+        Vae().Decode(path_, memory.data(), latents.data() + i * Latent(), levels[i],
+                     features.get() + i * vivavoce::kVaeChunkFeatures);
+      }
+    }
+    return Own<FloatMatrix>(std::move(features), {chunks, vivavoce::kVaeChunkFeatures});
+  }
+
+  void Reset() { std::fill(state_.begin(), state_.end(), 0.f); }
+  RdoVaeNetwork Copy() const { return *this; }
+
+ private:
+  static void CheckLevel(int level) {
+    if (level >= 0 && level < vivavoce::kDredLevels) return;
+    throw nb::value_error(("level must be from 0 to 15, got " + std::to_string(level)).c_str());
+  }
+
+  template <class One>
+  static NumberMatrix Round(const std::vector<float>& values, size_t count, int level, One one) {
+    CheckLevel(level);
+    const vivavoce::FlushDenormals modes;
+    std::unique_ptr<int8_t[]> numbers(new int8_t[values.size()]);
+    for (size_t i = 0; i < values.size(); i += count) one(values.data() + i, level, numbers.get() + i);
+    return Own<NumberMatrix>(std::move(numbers), {values.size() / count, count});
+  }
+
+  const vivavoce::RdoVae& Vae() const { return model_->rdovae; }
+  size_t Latent() const { return static_cast<size_t>(Vae().latent()); }
+  size_t State() const { return static_cast<size_t>(Vae().state()); }
+
+  std::shared_ptr<vv_model> model_;
+  vivavoce::Int8Path path_;
+  std::vector<float> state_;
+};
 
 class DredEncoder {
  public:
@@ -234,4 +321,52 @@ Raises:
            R"(Features of a chunk, 0 the newest: shape (4, 20), forward in time. Those after it are decoded too.)")
       .def("shortened", &DredReader::Shortened, "chunks"_a,
            "The payload with no more than so many chunks, the newest, as a relay may send it on.");
+
+  nb::class_<RdoVaeNetwork>(m, "RdoVaeNetwork",
+                            R"(The networks of an RDO-VAE alone, the encoder as one stream; for one thread at a time.
+
+Args:
+    model: The layers.
+    path: One of `int8_paths()`, for tests; None is the fastest.
+
+Raises:
+    ValueError: The model is another system's, or this processor has no such path.)")
+      .def(nb::init<const Model&, const nb::object&>(), "model"_a, "path"_a = nb::none(),
+           nb::sig("def __init__(self, model: Model, path: str | None = None) -> None"))
+      .def("encode", &RdoVaeNetwork::Encode, "features"_a.noconvert(),
+           nb::sig("def encode(self, features: " VV_FLOATS ") -> tuple[" VV_FLOATS ", " VV_FLOATS "]"),
+           R"(Step after step, without the GIL.
+
+Args:
+    features: Two frames a step, shape (steps, 40), float32.
+
+Returns:
+    Latent vectors, shape (steps, latent), and states, shape (steps, state), not rounded.
+
+Raises:
+    TypeError: `features` is not float32.
+    ValueError: `features` has another shape.)")
+      .def("round_latents", &RdoVaeNetwork::RoundLatents, "latents"_a.noconvert(), "level"_a,
+           nb::sig("def round_latents(self, latents: " VV_FLOATS ", level: int) -> " VV_NUMBERS),
+           R"(What is sent of latent vectors, shape (steps, latent), at a level from 0 to 15.)")
+      .def("round_states", &RdoVaeNetwork::RoundStates, "states"_a.noconvert(), "level"_a,
+           nb::sig("def round_states(self, states: " VV_FLOATS ", level: int) -> " VV_NUMBERS),
+           R"(What is sent of states, shape (steps, state), at a level from 0 to 15.)")
+      .def("decode", &RdoVaeNetwork::Decode, "state"_a.noconvert(), "latents"_a.noconvert(), "levels"_a,
+           nb::sig("def decode(self, state: " VV_NUMBERS ", latents: " VV_NUMBERS
+                   ", levels: collections.abc.Sequence[int]) -> " VV_FLOATS),
+           R"(Go back in time, without the GIL.
+
+Args:
+    state: What was sent of it at the newest chunk, shape (1, state), int8.
+    latents: The newest first, shape (chunks, latent), int8.
+    levels: Of each chunk; that of the newest is the state's too.
+
+Returns:
+    Features of the chunks, the newest first, shape (chunks, 80): four frames each, forward in time.
+
+Raises:
+    ValueError: A shape or a level is not what it must be.)")
+      .def("reset", &RdoVaeNetwork::Reset, "Back to the beginning.")
+      .def("copy", &RdoVaeNetwork::Copy, "A stream that goes on as this one would.");
 }

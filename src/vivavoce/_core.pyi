@@ -433,65 +433,6 @@ class PredictorNetwork:
     def copy(self) -> PredictorNetwork:
         """A stream that goes on as this one would."""
 
-class RdoVaeNetwork:
-    """
-    The networks of an RDO-VAE alone, the encoder as one stream; for one thread at a time.
-
-    Args:
-        model: The layers.
-        path: One of `int8_paths()`, for tests; None is the fastest.
-
-    Raises:
-        ValueError: The model is another system's, or this processor has no such path.
-    """
-
-    def __init__(self, model: Model, path: str | None = None) -> None: ...
-
-    def encode(self, features: numpy.typing.NDArray[numpy.float32]) -> tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32]]:
-        """
-        Step after step, without the GIL.
-
-        Args:
-            features: Two frames a step, shape (steps, 40), float32.
-
-        Returns:
-            Latent vectors, shape (steps, latent), and states, shape (steps, state), not rounded.
-
-        Raises:
-            TypeError: `features` is not float32.
-            ValueError: `features` has another shape.
-        """
-
-    def round_latents(self, latents: numpy.typing.NDArray[numpy.float32], level: int) -> numpy.typing.NDArray[numpy.int8]:
-        """
-        What is sent of latent vectors, shape (steps, latent), at a level from 0 to 15.
-        """
-
-    def round_states(self, states: numpy.typing.NDArray[numpy.float32], level: int) -> numpy.typing.NDArray[numpy.int8]:
-        """What is sent of states, shape (steps, state), at a level from 0 to 15."""
-
-    def decode(self, state: numpy.typing.NDArray[numpy.int8], latents: numpy.typing.NDArray[numpy.int8], levels: Sequence[int]) -> numpy.typing.NDArray[numpy.float32]:
-        """
-        Go back in time, without the GIL.
-
-        Args:
-            state: What was sent of it at the newest chunk, shape (1, state), int8.
-            latents: The newest first, shape (chunks, latent), int8.
-            levels: Of each chunk; that of the newest is the state's too.
-
-        Returns:
-            Features of the chunks, the newest first, shape (chunks, 80): four frames each, forward in time.
-
-        Raises:
-            ValueError: A shape or a level is not what it must be.
-        """
-
-    def reset(self) -> None:
-        """Back to the beginning."""
-
-    def copy(self) -> RdoVaeNetwork:
-        """A stream that goes on as this one would."""
-
 class DredEncoder:
     """
     Speech at 16 kHz to payloads that describe its past; for one thread at a time.
@@ -587,6 +528,65 @@ class DredReader:
         """
         The payload with no more than so many chunks, the newest, as a relay may send it on.
         """
+
+class RdoVaeNetwork:
+    """
+    The networks of an RDO-VAE alone, the encoder as one stream; for one thread at a time.
+
+    Args:
+        model: The layers.
+        path: One of `int8_paths()`, for tests; None is the fastest.
+
+    Raises:
+        ValueError: The model is another system's, or this processor has no such path.
+    """
+
+    def __init__(self, model: Model, path: str | None = None) -> None: ...
+
+    def encode(self, features: numpy.typing.NDArray[numpy.float32]) -> tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32]]:
+        """
+        Step after step, without the GIL.
+
+        Args:
+            features: Two frames a step, shape (steps, 40), float32.
+
+        Returns:
+            Latent vectors, shape (steps, latent), and states, shape (steps, state), not rounded.
+
+        Raises:
+            TypeError: `features` is not float32.
+            ValueError: `features` has another shape.
+        """
+
+    def round_latents(self, latents: numpy.typing.NDArray[numpy.float32], level: int) -> numpy.typing.NDArray[numpy.int8]:
+        """
+        What is sent of latent vectors, shape (steps, latent), at a level from 0 to 15.
+        """
+
+    def round_states(self, states: numpy.typing.NDArray[numpy.float32], level: int) -> numpy.typing.NDArray[numpy.int8]:
+        """What is sent of states, shape (steps, state), at a level from 0 to 15."""
+
+    def decode(self, state: numpy.typing.NDArray[numpy.int8], latents: numpy.typing.NDArray[numpy.int8], levels: Sequence[int]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Go back in time, without the GIL.
+
+        Args:
+            state: What was sent of it at the newest chunk, shape (1, state), int8.
+            latents: The newest first, shape (chunks, latent), int8.
+            levels: Of each chunk; that of the newest is the state's too.
+
+        Returns:
+            Features of the chunks, the newest first, shape (chunks, 80): four frames each, forward in time.
+
+        Raises:
+            ValueError: A shape or a level is not what it must be.
+        """
+
+    def reset(self) -> None:
+        """Back to the beginning."""
+
+    def copy(self) -> RdoVaeNetwork:
+        """A stream that goes on as this one would."""
 
 class Resampler:
     """

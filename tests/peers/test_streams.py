@@ -73,6 +73,15 @@ def clip(tmp_path_factory, speech_16k):
     return path
 
 
+def until(come, process):
+    """Wait for what a running process brings about."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not come():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def heard_distance_db(path, clip):
     sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
     return band_distance_db(sound.mean(axis=1), rate, soundfile.read(clip, dtype="float32")[0])
@@ -175,13 +184,9 @@ def played(peer, module_command, ports, clip, tmp_path_factory):
         arguments = ["--to", to, "--sdp", sdp, "--bitrate", 64_000, *options, *(["--loop"] if needs_sdp else [])]
         sender = module_command.vivavoce("send", clip, *arguments)
         if needs_sdp:
-            deadline = time.monotonic() + PATIENCE_S
-            while not sdp.exists():
-                assert sender.poll() is None, sender.communicate()[1]
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            until(sdp.exists, sender)
             player = module_command.start(*peer_command(peer, name, text, **words))
-            ports.wait_until_taken(port)
+            until(lambda: heard.exists() and heard.stat().st_size, player)
             time.sleep(2 * SPEECH_S)
             sender.send_signal(signal.SIGINT)
         _, err = sender.communicate(timeout=PATIENCE_S)

@@ -69,7 +69,7 @@ def test_learning_lowers_the_loss_and_the_rate_is_in_it(vae, features):
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.9 * losses[0]
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in coder.parameters())
-    coder.rate_share = 0.0
+    coder.share = coder.state_share = 0.0
     assert float(coder(batch)[0].detach()) < losses[-1]
     assert set(terms) == {"distortion", "bits", "state_bits"}
 

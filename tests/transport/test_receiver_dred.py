@@ -12,6 +12,7 @@ from dred_payloads import checked
 
 from transport.streams import on_time, packets, play, speech
 from vivavoce._core import speech_features
+from vivavoce.audio import resample
 from vivavoce.codec.opus import OpusDecoder
 from vivavoce.concealment.neural import NeuralConcealment
 from vivavoce.models import find_model
@@ -161,3 +162,17 @@ def test_a_gap_that_began_with_a_standing_tone_goes_on_as_told():
     concealer.tell(np.zeros((50, 20), np.float32), 0)
     concealer.conceal(decoder, FRAME)
     assert not concealer.remark
+
+
+# narrower speech has less energy, so that times alone could not be told
+@pytest.mark.parametrize("sample_rate", [24_000, 48_000])
+def test_wider_speech_is_heard_at_the_same_time(model, sample_rate):
+    heard = []
+    for rate in (RATE, sample_rate):
+        sender, samples = dred.DredSender(rate, LOOK_AHEAD * rate // RATE, model), resample(speech(), RATE, rate)
+        for frame in samples[: 60 * rate // 50].astype(np.float32).reshape(60, -1):
+            sender.hear(frame)
+        assert sender.steps == 60
+        heard.append(np.array([sender.loudness(age) for age in range(55)]))
+    aligned, late, early = (np.abs(heard[0][2 + shift : 53 + shift] - heard[1][2:53]).mean() for shift in (0, 1, -1))
+    assert aligned < 0.5 * min(late, early)

@@ -262,7 +262,7 @@ def rdovae(
     learning_rate: LearningRate = 1.5e-3,
     warmup: Warmup = 100,
     decay: Decay = 0.5,
-    echo: Annotated[int, typer.Option(min=1, help="How often an item is used; each time, other spans of it.")] = 4,
+    echo: Annotated[int, typer.Option(min=1, help="How often an item is used; each time, other spans of it.")] = 10,
     model_id: Annotated[int, typer.Option(min=0, max=31, help="By which payloads tell models apart.")] = 1,
     workers: Workers = 1,
     threads: Threads = None,
@@ -279,7 +279,7 @@ def rdovae(
     _check_size(size, SIZES)
     run = RdoVaeRun(
         *(data, cache or out / "cache", out, name, size, init, batch, seconds, echo),
-        window=32,
+        window=160,
         workers=workers,
         seed=seed,
         model_id=model_id,

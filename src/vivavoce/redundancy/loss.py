@@ -25,7 +25,7 @@ QUIET = 1e-3  # no clip counts as quieter: mean over bands of the root of 16-bit
 
 
 def rate_distortion(
-    coded: Coded, truth: Tensor, loudness: Tensor, levels: Tensor, rate_share: float
+    coded: Coded, truth: Tensor, loudness: Tensor, levels: Tensor, share: float, state_share: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss.
 
@@ -34,7 +34,8 @@ def rate_distortion(
         truth: Their features, shape (spans, chunks, 4, 20).
         loudness: `loudness_of` their clips, shape (spans,).
         levels: Of the quantiser, shape (spans, chunks).
-        rate_share: How much bits count already, from 0 to 1.
+        share: How much bits of latent vectors count already, from 0 to 1.
+        state_share: The same of the state's.
 
     Returns:
         The loss, and its terms for the log.
@@ -44,9 +45,9 @@ def rate_distortion(
     missed = distortion(coded.features, truth, loudness[:, None, None]).mean(2)
     bits = coded.soft_bits + TRUE_WEIGHT * coded.bits
     state_bits = coded.soft_state_bits + TRUE_WEIGHT * coded.state_bits
-    rate = (root * bits).mean() + STATE_WEIGHT * (root[:, 0] * state_bits).mean()
+    rate = share * (root * bits).mean() + state_share * STATE_WEIGHT * (root[:, 0] * state_bits).mean()
     terms = {"distortion": missed.mean(), "bits": coded.bits.mean(), "state_bits": coded.state_bits.mean()}
-    return rate_share * rate + (missed / root).mean(), {name: term.detach() for name, term in terms.items()}
+    return rate + (missed / root).mean(), {name: term.detach() for name, term in terms.items()}
 
 
 def loudness_of(features: Tensor) -> Tensor:
