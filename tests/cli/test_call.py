@@ -187,3 +187,29 @@ def test_a_playout_delay_that_is_too_short_is_a_warning(tmp_path, options, says)
     done = run("call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, *options)
     assert done.returncode == 0
     assert says in done.stderr
+
+
+def test_descriptions_of_the_past_say_what_they_are_like(tmp_path):
+    options = ["--protect", "dred:400", "--bitrate", 40_000, "--playout-delay", 500]
+    done = run("call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, *options, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["slots"]["dred"] > 10
+    said = result["redundancy"]["dred"]
+    assert 40 < said["covered_ms"] <= 400
+    assert 0 <= said["first_level"] <= 15
+    assert 20 < said["bytes"] < 400
+
+
+def test_what_was_chosen_is_told_and_why(tmp_path):
+    done = run("call", SPEECH, tmp_path / "out.wav", "--protect", "auto", "--json")
+    assert json.loads(done.stdout)["redundancy"] == {"using": "none", "opus_bps": 32_000, "because": "no loss expected"}
+    assert not done.stderr
+    done = run("call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, "--protect", "auto", "--force")
+    assert b"% loss expected" in done.stdout
+
+
+def test_descriptions_that_nobody_can_make_speech_of_are_a_warning(tmp_path):
+    options = ["--protect", "dred", "--conceal", "opus", "--playout-delay", 500]
+    done = run("call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, *options)
+    assert b"dred recovered nothing: only neural concealment" in done.stderr

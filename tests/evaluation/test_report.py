@@ -33,6 +33,7 @@ def call(samples, sources, **changes):
         bitrate_bps=31_250.0,
         expected_loss_pct=20.0,
         slots={source: sources.count(source) for source in sorted(set(sources))},
+        redundancy={},
         protection={},
         playout_delay_ms=100.0,
         delay_changes=[],

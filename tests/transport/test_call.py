@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from likeness import band_distance_db
 from transport.streams import speech
 from vivavoce.transport.call import CallSettings, encode_rate, simulate_call, unprotected
 from vivavoce.transport.loss import RecordedTrace, parse_loss
@@ -76,6 +77,22 @@ def test_protection_recovers_and_costs_the_same_rate(protect, recovered):
     assert plain.protection == {}
     assert result.bitrate_bps == pytest.approx(encode_rate(speech(), settings), rel=1e-9)
     assert result.bitrate_bps < 1.05 * 48_000
+
+
+@pytest.mark.parametrize("protect", ["dred", "lbrr+dred"])
+def test_descriptions_of_the_past_fill_gaps(protect):
+    loss = trace("0" * 35 + "1" * 10 + "0" * 5)
+    settings = CallSettings(
+        loss=loss, protection=Protection.parse(protect), bitrate_bps=40_000, conceal="neural", playout_delay_ms=1100
+    )
+    result = simulate_call(speech(), settings)
+    assert result.slots["dred"] + result.slots.get("lbrr", 0) >= 20  # nobody speaks in the third gap
+    assert result.protection["dred"] > 0.2
+    assert result.redundancy["dred"]["covered_ms"] > 200
+    assert result.bitrate_bps == pytest.approx(encode_rate(speech(), settings), rel=1e-9)
+    plain = simulate_call(speech(), unprotected(settings))
+    described, guessed = (band_distance_db(each.samples, RATE, speech())[0] for each in (result, plain))
+    assert described < 0.75 * guessed
 
 
 def test_a_playout_delay_too_short_for_the_redundancy_makes_it_useless():

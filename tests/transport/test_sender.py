@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from transport.streams import speech
+from vivavoce.codec.extensions import extensions_of
 from vivavoce.codec.packet import has_lbrr
+from vivavoce.redundancy.dred import EXTENSION_ID
 from vivavoce.redundancy.red import RedPacket
 from vivavoce.transport import rtcp
 from vivavoce.transport.protection import Protection
@@ -195,3 +197,53 @@ def test_no_payload_is_longer_than_chrome_plays():
 def test_every_end_has_a_name_of_its_own():
     names = {rtcp.parse_compound(sender().report(1.0))[1].chunks[0].items for _ in range(2)}
     assert len(names) == 2
+
+
+@pytest.mark.parametrize("protect", ["dred", "dred:200", "lbrr+dred", "red:1+dred"])
+@pytest.mark.parametrize("frame_ms", [10, 20, 40, 60])
+def test_descriptions_of_the_past_stay_within_the_rate(protect, frame_ms):
+    stream = sender(protect, bitrate_bps=48_000, expected_loss_pct=20, frame_ms=frame_ms)
+    sent = [RtpPacket.parse(datagram) for (datagram,) in send_all(stream, np.tile(speech(), 2))]
+    bits = 8 * sum(len(packet.payload) for packet in sent)
+    assert 0.8 * 48_000 < bits / (frame_ms / 1000 * len(sent)) < 1.08 * 48_000
+    stats, said = stream.stats, stream.redundancy["dred"]
+    assert stats.protection["dred"] > 0.2
+    assert stats.packets_with_dred == said["descriptions"]
+    assert stats.dred_bytes_sent == pytest.approx(said["bytes"] * said["descriptions"], rel=0.05)
+    assert said["covered_ms"] <= (200 if "200" in protect else 1040)
+
+
+def test_copies_describe_nothing():
+    sent = [RtpPacket.parse(datagram) for (datagram,) in send_all(sender("red:1+dred"), speech(1.0))]
+    reds = [RedPacket.parse(packet.payload) for packet in sent]
+    described = [extension.id == EXTENSION_ID for red in reds for extension in extensions_of(red.data)]
+    assert sum(described) > 5
+    assert not any(extensions_of(block.data) for red in reds for block in red.redundant)
+
+
+def test_the_sender_chooses_by_what_the_peer_reports():
+    stream = sender("auto", expected_loss_pct=None, bitrate_bps=40_000)
+    stream.receive_rtcp(report_of(7, 0.0), 1.0)
+    send_all(stream, speech(1.0))
+    assert stream.redundancy["using"] == "none"
+    assert "no loss" in stream.redundancy["because"]
+    assert not any(stream.stats.protection.values())
+    stream.receive_rtcp(report_of(7, 0.4), 2.0)
+    send_all(stream, speech(1.0))
+    assert "dred" in stream.redundancy["using"]
+    assert "19.9 %" in stream.redundancy["because"]
+    assert stream.stats.protection["dred"] > 0.1
+    stream.bitrate_bps = 10_000
+    assert "too low" in stream.redundancy["because"]
+    assert stream.redundancy["opus_bps"] == 10_000
+
+
+def test_reported_bursts_decide_how_much_is_described():
+    covered = []
+    for density in (0.2, 0.9):
+        stream = sender("dred", expected_loss_pct=None, bitrate_bps=40_000)
+        metrics = rtcp.VoipMetrics(7, burst_density=fraction_byte(density))
+        stream.receive_rtcp(rtcp.serialize_compound([rtcp.ReceiverReport(3), rtcp.ExtendedReport(3, (metrics,))]), 1.0)
+        send_all(stream, speech())
+        covered.append(stream.redundancy["dred"]["covered_ms"])
+    assert covered[1] > 1.2 * covered[0]

@@ -22,6 +22,7 @@ from vivavoce.cli.options import (
 
 if TYPE_CHECKING:
     from vivavoce.cli.microphone import Speech
+    from vivavoce.concealment.concealer import Concealer
     from vivavoce.transport.call import CallResult, CallSettings
 
 
@@ -83,7 +84,7 @@ def call(
         if share == 0:
             warn(f"no packet carried {name}: {_why_none(name, result)}")
         elif result.slots.get("plc", 0) > len(result.slot_sources) // 20 and name not in result.slots:
-            warn(f"{name} recovered nothing: the playout delay may be too short for it (--playout-delay)")
+            warn(f"{name} recovered nothing: {_why_useless(name, concealer)}")
     if "primary" not in result.slots:
         warn("no packet came in time: the playout delay is too short (--playout-delay)")
     page = None
@@ -98,11 +99,19 @@ def call(
 
 
 def _why_none(name: str, result: CallResult) -> str:
+    if name == "dred":
+        return "the rate is too low for it, or nobody speaks"
     if name == "lbrr" and result.expected_loss_pct < 0.5:
         return "Opus writes none while it expects no loss (--expect-loss)"
     if name == "lbrr":
         return "the rate is too low for it, or nobody speaks"
     return "the call is too short"
+
+
+def _why_useless(name: str, concealer: Concealer) -> str:
+    if name == "dred" and not concealer.listens:
+        return "only neural concealment makes speech of it (--conceal)"
+    return "the playout delay may be too short for it (--playout-delay)"
 
 
 def _summary(result: CallResult, settings: CallSettings, page: Path | None) -> dict[str, object]:
@@ -115,6 +124,7 @@ def _summary(result: CallResult, settings: CallSettings, page: Path | None) -> d
         "slots": result.slots,
         "reasons": result.stats.as_dict()["reasons"],
         "protection": {name: round(share, 4) for name, share in result.protection.items()},
+        "redundancy": result.redundancy,
         "playout_delay_ms": round(result.playout_delay_ms, 3),
         "cpu_seconds_per_second": {
             stage: round(seconds, 6) for stage, seconds in result.cpu_seconds_per_second.items()
@@ -185,6 +195,8 @@ def _print_table(result: CallResult, speech: Speech, page: Path | None, stream: 
     table.add_row("expected loss", f"{result.expected_loss_pct:.1f} %")
     for name, share in result.protection.items():
         table.add_row(name, f"in {100 * share:.0f} % of the packets")
+    if why := result.redundancy.get("because"):
+        table.add_row("chosen", f"{result.redundancy['using']}: {why}")
     table.add_row("slots", slots)
     table.add_row("playout delay", f"{result.playout_delay_ms:.0f} ms")
     table.add_row("CPU", cpu)

@@ -15,7 +15,7 @@ LOSS_HELP = (
     "What is lost: a file of one 0/1 a line, 20%, gilbert:P,R (P: a loss after a received packet, R: recovery after a "
     "lost one) or burst:NAME."
 )
-PROTECT_HELP = "none, lbrr, red:1, red:1,2, lbrr+red:2 ..."
+PROTECT_HELP = "none, auto, or some of lbrr, red:1, red:1,2, dred, dred:500 joined: lbrr+dred."
 CONCEAL_HELP = "neural, opus, silence or repeat."
 VOCODER_HELP = "Of neural concealment: fargan, or lpcnet, the dear yardstick. [fargan]"
 JSON_HELP = "JSON on stdout, one object a line."

@@ -35,7 +35,7 @@ REPORT_S = 2.0  # between two RTCP reports; varied by half, lest many receivers 
 OPUS_PAYLOAD_TYPES = (111, 96, 97)  # without SDP: what browsers, GStreamer and FFmpeg take for their first audio stream
 RED_PAYLOAD_TYPE = 63
 PLAYOUT_DELAY_MS = "200"  # a recording can wait, and FFmpeg reads files, so sends, in pieces of 130 ms
-HEARD = ("primary", "red", "lbrr")  # slots that something which arrived was played in
+HEARD = ("primary", "red", "lbrr", "dred")  # slots that something which arrived was played in
 
 
 def receive(

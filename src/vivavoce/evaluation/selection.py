@@ -52,6 +52,10 @@ def parse_configurations(
     ]
     if not delays:
         raise ValueError(f"--playout-delay must be milliseconds or adaptive, got {playout_delays!r}")
+    for protection, _, theirs in ends:
+        deaf = [name for name in theirs if not name.startswith("neural")]
+        if protection.dred_ms and deaf:
+            raise ValueError(f"{protection} needs neural concealment, which makes speech of it, got {deaf[0]}")
     crossed = (
         Configuration(protection, rate, concealer, delay_ms)
         for protection, rate, concealers in ends

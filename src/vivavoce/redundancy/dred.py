@@ -18,7 +18,7 @@ from vivavoce.models import find_model, load_model
 from vivavoce.redundancy.payload import CHUNK_TICKS, MAX_CHUNKS, OFFSET_TICKS, OFFSETS, LevelSchedule, model_id
 
 EXTENSION_ID = 122  # of the padding of Opus packets; 124 and 126 are libopus's own
-RELEASED: dict[int, str] = {}  # models by identifier; each stays readable for ever
+RELEASED: dict[int, str] = {1: "rdovae-base-v1"}  # models by identifier; each stays readable for ever
 MODEL = "rdovae-base-v1"
 SPEECH_RATE = 16_000
 HOP_TICKS, STEP_TICKS = 480, 960

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vivavoce.codec.library import find_libopus
+from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.loss import LossModel
 from vivavoce.transport.network import GammaJitter, Network
 from vivavoce.transport.player import Slot
@@ -87,6 +88,7 @@ class CallResult:
         expected_loss_pct: What the encoder was told.
         slots: 20-ms slots of the input per source; "unplayed" where an adaptive delay has grown beyond the end.
         protection: Share of packets that really carried each kind of redundancy that was asked for.
+        redundancy: What was added in the end and why, and what descriptions of the past were like on average.
         playout_delay_ms: At the end.
         delay_changes: (seconds, ms) for an adaptive delay; empty for a fixed one.
         cpu_seconds_per_second: CPU time per second of audio: encode, network, receive, playout.
@@ -105,6 +107,7 @@ class CallResult:
     expected_loss_pct: float
     slots: dict[str, int]
     protection: dict[str, float]
+    redundancy: dict[str, object]
     playout_delay_ms: float
     delay_changes: list[tuple[float, float]]
     cpu_seconds_per_second: dict[str, float]
@@ -169,6 +172,7 @@ def simulate_call(samples: np.ndarray, settings: CallSettings) -> CallResult:
         expected_loss_pct=sender.expected_loss_pct,
         slots={source: sources.count(source) for source in sorted(set(sources))},
         protection=_carried(sender.stats, settings.protection),
+        redundancy=sender.redundancy,
         playout_delay_ms=_delay_at_the_end(receiver, settings),
         delay_changes=receiver.delay_changes if settings.playout_delay_ms is None else [],
         cpu_seconds_per_second={stage: seconds / duration_s for stage, seconds in stopwatch.seconds.items()},
@@ -199,6 +203,7 @@ def _sender(settings: CallSettings) -> Sender:
         bitrate_bps=settings.bitrate_bps,
         protection=settings.protection,
         expected_loss_pct=settings.encoder_expects_pct,
+        forecast=LossForecast.of(settings.loss),
         ssrc=1,
         sequence_number=0,
         timestamp=SLOT_TICKS,
@@ -275,4 +280,5 @@ def _delay_at_the_end(receiver: Receiver, settings: CallSettings) -> float:
 
 
 def _carried(stats: SenderStats, protection: Protection) -> dict[str, float]:
-    return {name: share for name, share in stats.protection.items() if name in protection.names}
+    shares = stats.protection.items()
+    return {name: share for name, share in shares if name in protection.names or (protection.auto and share)}

@@ -14,25 +14,26 @@ import numpy as np
 from vivavoce.codec.opus import Bandwidth, OpusEncoder
 from vivavoce.codec.packet import has_lbrr, is_dtx
 from vivavoce.errors import PacketError
-from vivavoce.redundancy.red import MAX_OFFSET, RedHistory
 from vivavoce.transport import rtcp
+from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
+from vivavoce.transport.protector import Protector
 from vivavoce.transport.rtcp_metrics import ntp_from_seconds, round_trip_time
 from vivavoce.transport.rtp import OPUS_CLOCK_HZ, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE, RtpPacket
 
 FRAME_MS = (10, 20, 40, 60)
-MAX_RED_PAYLOAD_BYTES = 1000  # above it Chrome's receiver falls silent for good (crbug 1248479)
 UNREPORTED_LOSS_PCT = 10.0  # expected until the first report: enough for Opus to write LBRR
+MAX_DENSITY = 250  # of bursts, in 1/256: what is denser is no longer a call
 LOSS_SMOOTHING = 0.5  # weight of the newest receiver report; reports are seconds apart
-MIN_OPUS_BITRATE_BPS = 6_000  # RFC 6716 section 2.1.1
 
 
 @dataclass
 class SenderStats:
     """Counters since creation, named after W3C webrtc-stats (RTCOutboundRtpStreamStats).
 
-    `bytes_sent` counts RTP payload: Opus, RED headers and padding, not RTP, UDP and IP headers. `red_copies_left_out`
-    counts copies that RED's fields, or a payload that Chrome still plays, had no room for.
+    `bytes_sent` counts RTP payload: Opus, RED headers and padding, not RTP, UDP and IP headers; `dred_bytes_sent` what
+    of it describes the past. `red_copies_left_out` counts copies that RED's fields, or a payload that Chrome still
+    plays, had no room for.
     """
 
     packets_sent: int = 0
@@ -42,6 +43,8 @@ class SenderStats:
     dtx_frames: int = 0
     packets_with_lbrr: int = 0
     packets_with_red: int = 0
+    packets_with_dred: int = 0
+    dred_bytes_sent: int = 0
     red_copies_left_out: int = 0
     reports_received: int = 0
     fraction_lost: float | None = None
@@ -51,7 +54,8 @@ class SenderStats:
     def protection(self) -> dict[str, float]:
         """Share of the packets sent that carried each kind of redundancy."""
         sent = max(1, self.packets_sent)
-        return {"lbrr": self.packets_with_lbrr / sent, "red": self.packets_with_red / sent}
+        counts = {"lbrr": self.packets_with_lbrr, "red": self.packets_with_red, "dred": self.packets_with_dred}
+        return {name: count / sent for name, count in counts.items()}
 
 
 class Sender:
@@ -64,6 +68,8 @@ class Sender:
         protection: What to add.
         expected_loss_pct: What the encoder prepares for, in percent; None follows the peer's RTCP reports, and is 10
             until the first. At 0 Opus writes no LBRR.
+        forecast: The bursts that losses are expected in, which decide how much of the past is described; the rate is
+            `expected_loss_pct`, whatever it says.
         dtx: Stop sending in silence (RFC 7587 section 3.1.3); the first frame of a pause is still sent as its marker.
         vbr: Let the rate follow the signal; otherwise all packets are equally long.
         bandwidth: Audio bandwidth of Opus; None lets it choose.
@@ -86,6 +92,7 @@ class Sender:
         bitrate_bps: float = 32_000,
         protection: Protection = Protection(),  # noqa: B008 - frozen
         expected_loss_pct: float | None = None,
+        forecast: LossForecast = LossForecast.usual(0.0),  # noqa: B008 - frozen
         dtx: bool = False,
         vbr: bool = True,
         bandwidth: Bandwidth | None = None,
@@ -102,15 +109,11 @@ class Sender:
             raise ValueError(f"expected_loss_pct must be between 0 and 100, got {expected_loss_pct}")
         if frame_ms not in FRAME_MS:
             raise ValueError(f"frame_ms must be one of {FRAME_MS}, got {frame_ms}")
-        if any(distance * frame_ms * OPUS_CLOCK_HZ // 1000 > MAX_OFFSET for distance in protection.red):
-            raise ValueError(f"RED distances {protection.red} of {frame_ms}-ms packets reach further back than 341 ms")
         self.protection = protection
         self.frame_ms = frame_ms
         self.ssrc = secrets.randbits(32) if ssrc is None else ssrc
         self.stats = SenderStats()
-        self._red_bitrate_bps = red_bitrate_bps
         self._follows_reports = expected_loss_pct is None
-        self._payload_type, self._red_payload_type = payload_type, red_payload_type
         # below 2**15, so that no receiver misjudges an early roll-over (RFC 3711 section 3.3.1)
         self._sequence_number = secrets.randbits(15) if sequence_number is None else sequence_number
         self._timestamp = secrets.randbits(32) if timestamp is None else timestamp
@@ -132,10 +135,13 @@ class Sender:
             )
 
         self.expected_loss_pct = UNREPORTED_LOSS_PCT if expected_loss_pct is None else float(expected_loss_pct)
-        self._encoder = encoder(self._opus_bitrate(bitrate_bps), protection.lbrr)
+        self._protector = Protector(
+            *(protection, bitrate_bps, forecast.at(self.expected_loss_pct / 100), frame_ms),
+            *(red_bitrate_bps, payload_type, red_payload_type, self.stats),
+        )
+        self._encoder = encoder(self._protector.division.opus_bps, self._protector.using.lbrr)
         self._copy_encoder = None if red_bitrate_bps is None else encoder(red_bitrate_bps, inband_fec=False)
-        self._history = RedHistory(protection.red, MAX_RED_PAYLOAD_BYTES) if protection.red else None
-        self._bitrate_bps = bitrate_bps
+        self._protector.listen(sample_rate, self._encoder.delay_samples)
 
     @property
     def frame_samples(self) -> int:
@@ -160,12 +166,17 @@ class Sender:
     @property
     def bitrate_bps(self) -> float:
         """Target for all RTP payload bytes; may be set at any time."""
-        return self._bitrate_bps
+        return self._protector.bitrate_bps
 
     @bitrate_bps.setter
     def bitrate_bps(self, bitrate_bps: float) -> None:
-        self._encoder.bitrate_bps = round(self._opus_bitrate(bitrate_bps))
-        self._bitrate_bps = bitrate_bps
+        self._protector.replan(bitrate_bps=bitrate_bps)
+        self._prepare()
+
+    @property
+    def redundancy(self) -> dict[str, object]:
+        """What is added at present and why, and what descriptions of the past are like on average."""
+        return self._protector.summary()
 
     def send(self, frame: np.ndarray) -> list[bytes]:
         """Encode one frame.
@@ -177,6 +188,7 @@ class Sender:
             Datagrams to send: one, or none inside a DTX pause.
         """
         payload = self._encoder.encode(frame)
+        self._protector.hear(frame)
         copy = None if self._copy_encoder is None else self._copy_encoder.encode(frame)
         timestamp = self._timestamp
         self._timestamp = (timestamp + self.frame_ms * OPUS_CLOCK_HZ // 1000) & 0xFFFF_FFFF
@@ -197,11 +209,14 @@ class Sender:
         except PacketError:
             return
         for packet in packets:
-            if not isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
-                continue
-            for block in packet.reports:
-                if block.ssrc == self.ssrc:
-                    self._take_report(block, now)
+            if isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
+                for block in packet.reports:
+                    if block.ssrc == self.ssrc:
+                        self._take_report(block, now)
+            elif isinstance(packet, rtcp.ExtendedReport):
+                for metrics in packet.blocks:
+                    if isinstance(metrics, rtcp.VoipMetrics) and metrics.ssrc == self.ssrc:
+                        self._take_bursts(metrics)
 
     def report(self, now: float, *, goodbye: bool = False) -> bytes:
         """Sender report and source description (RFC 3550 sections 6.4.1, 6.5), to be sent every few seconds.
@@ -232,7 +247,21 @@ class Sender:
             first = stats.reports_received == 1
             weight = 1.0 if first else LOSS_SMOOTHING
             self.expected_loss_pct += weight * (100 * fraction_lost - self.expected_loss_pct)
-            self._encoder.expected_loss_pct = round(self.expected_loss_pct)
+            self._protector.replan(forecast=self._protector.forecast.at(self.expected_loss_pct / 100))
+            self._prepare()
+
+    def _take_bursts(self, metrics: rtcp.VoipMetrics) -> None:
+        """Within bursts of RFC 3611 some packets arrive: where losses are independent, so many."""
+        if self._follows_reports and metrics.burst_density:
+            mean = 1 / (1 - min(metrics.burst_density, MAX_DENSITY) / 256)
+            self._protector.replan(forecast=LossForecast.usual(self.expected_loss_pct / 100, mean))
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Let Opus do its part of the plan."""
+        self._encoder.bitrate_bps = round(self._protector.division.opus_bps)
+        self._encoder.inband_fec = self._protector.using.lbrr
+        self._encoder.expected_loss_pct = round(self.expected_loss_pct)
 
     def _skipped(self, payload: bytes) -> bool:
         was_in_dtx = self._in_dtx
@@ -243,15 +272,8 @@ class Sender:
         return was_in_dtx and self._in_dtx
 
     def _packet(self, timestamp: int, payload: bytes, copy: bytes | None) -> bytes:
-        payload_type, body = self._payload_type, payload
-        if self._history is not None:
-            red = self._history.wrap(self._payload_type, timestamp, payload, copy)
-            payload_type, body = self._red_payload_type, red.serialize()
-            self.stats.packets_with_red += bool(red.redundant)
-            history = self._history
-            left_out = history.left_out_offset + history.left_out_length + history.left_out_size
-            self.stats.red_copies_left_out = left_out
-        if self.protection.lbrr:
+        payload_type, body = self._protector.wrap(timestamp, payload, copy)
+        if self._protector.using.lbrr:
             self.stats.packets_with_lbrr += has_lbrr(payload)
         packet = RtpPacket(
             payload_type=payload_type,
@@ -267,18 +289,3 @@ class Sender:
         self.stats.bytes_sent += len(body)
         self.stats.header_bytes_sent += len(packet) - len(body)
         return packet
-
-    def _opus_bitrate(self, bitrate_bps: float) -> float:
-        """What is left for the primary after RED headers (RFC 2198 section 3: 4 bytes a copy, 1 more) and copies."""
-        copies = len(self.protection.red)
-        rate = float(bitrate_bps)
-        if copies:
-            packets_per_second = 1000 / self.frame_ms
-            rate -= 8 * packets_per_second * (1 + 4 * copies)
-            rate = rate / (1 + copies) if self._red_bitrate_bps is None else rate - copies * self._red_bitrate_bps
-        if not MIN_OPUS_BITRATE_BPS <= rate < float("inf"):
-            raise ValueError(
-                f"{bitrate_bps:.0f} b/s with protection {self.protection} leaves {rate:.0f} b/s for Opus; "
-                f"it needs {MIN_OPUS_BITRATE_BPS}"
-            )
-        return rate

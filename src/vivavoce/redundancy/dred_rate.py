@@ -1,0 +1,198 @@
+"""How much of the past each packet describes, and how finely, within a rate.
+
+What a chunk is worth falls with its age: it is needed only where the packets behind it were lost too. Levels are equal
+steps of the logarithm of lambda, bits against distortion, so that the best level of a chunk rises with that of its
+worth. The level of the newest chunk alone is left to move until the packets have their rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vivavoce.redundancy.dred import DredSender
+from vivavoce.redundancy.payload import LEVELS, MAX_CHUNKS, SLOPES, LevelSchedule
+
+LEVELS_PER_E = (LEVELS - 1) / math.log(200)  # lambda's range, see redundancy.loss
+CHUNK_MS, STEP_MS = 40, 20
+COARSER_THAN_ALL = 3  # levels: a chunk that would have to be so much coarser than the coarsest is not worth its bits
+EASY = (0.3, 0.6, 0.8)  # what describing the first packets of a burst brings, beside later ones: PLC does well there
+AUDIBLE = 17.0  # of the first cepstral coefficient: 40 dB under the speech is silence
+FORGET = 0.01  # of that a step: how fast loud speech is forgotten
+MAX_SILENT_STEPS = 20
+CREDIT_S = 0.5  # of the rate, saved up in silence
+SPEND = 0.15  # of what is saved, for one description
+TRIES = 3
+SPARE = 0.85  # of what is allowed: shorter descriptions may be finer next time
+OVERHEAD = 5  # bytes that an extension adds to a packet of one frame, at most
+
+
+@dataclass(frozen=True)
+class DredPlan:
+    """What descriptions are to be like.
+
+    Attributes:
+        bitrate_bps: Of all that they add to packets.
+        every: Packets from one description to the next.
+        chunks: At most described.
+        slope: Index into SLOPES: how much coarser chunks are than those after them.
+        coarser: By how many levels the best level of each chunk lies above the first one's.
+    """
+
+    bitrate_bps: float
+    every: int
+    chunks: int
+    slope: int
+    coarser: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls, bitrate_bps: float, survivors: Sequence[float], max_ms: float, packet_ms: float, every: int
+    ) -> DredPlan:
+        """The plan for a rate and for losses.
+
+        Args:
+            bitrate_bps: Of the descriptions.
+            survivors: How many of the bursts of losses last for 1, 2, ... packets at least: from 1 on, falling.
+            max_ms: No more is described.
+            packet_ms: Duration of a packet.
+            every: Packets from one description to the next.
+        """
+        worth = np.log(_worth(survivors, packet_ms, every))
+        coarser = np.maximum.accumulate(LEVELS_PER_E * (worth[0] - worth))
+        useful = max(2, int(np.searchsorted(coarser, LEVELS + COARSER_THAN_ALL)))
+        ages = np.arange(min(useful, MAX_CHUNKS))
+        slope = float(ages @ coarser[: len(ages)] / (ages @ ages))
+        index = int(np.argmin(np.abs(np.array(SLOPES) / 16 - slope)))
+        chunks = min(MAX_CHUNKS, max(1, int(max_ms // CHUNK_MS)))
+        return cls(bitrate_bps, every, chunks, index, tuple(coarser.tolist()))
+
+    def schedule(self, first: int) -> tuple[LevelSchedule, int]:
+        """Levels, and how many chunks are worth being described, where the newest has this level."""
+        room = LEVELS - 1 + COARSER_THAN_ALL - first
+        chunks = int(np.searchsorted(self.coarser, room, side="right"))
+        return LevelSchedule(first, self.slope), max(1, min(chunks, self.chunks))
+
+
+def _worth(survivors: Sequence[float], packet_ms: float, every: int) -> np.ndarray:
+    """Of each chunk: how often it is needed, the beginnings of bursts counting less."""
+    lasting = np.asarray(survivors, dtype=float)
+    ends = lasting - np.append(lasting[1:], 0)  # how many last for exactly 1, 2, ...
+    gain = np.ones(len(ends))
+    gain[: len(EASY)] = EASY[: len(ends)]
+    # distance to the packet behind the burst, 1, 2, ...: of a burst of n, the one at distance k is its (n - k + 1)th
+    needed = np.array([ends[k:] @ gain[: len(ends) - k] for k in range(len(ends))])
+    needed = np.convolve(needed, np.full(every, 1 / every))  # until a packet with a description comes
+    centres = (np.arange(MAX_CHUNKS) + 0.5) * CHUNK_MS / packet_ms - 0.5
+    return np.maximum(np.interp(centres, np.arange(len(needed)), needed, right=0), 1e-9)
+
+
+@dataclass
+class DredTally:
+    """What descriptions were like.
+
+    Attributes:
+        count: Of them.
+        size, covered_ms, levels: Sums over them: bytes that packets became longer by, at most; time; first levels.
+        silent, crowded: Turns at which there was nothing to say, and no room to say anything.
+    """
+
+    count: int = 0
+    size: int = 0
+    covered_ms: int = 0
+    levels: int = 0
+    silent: int = 0
+    crowded: int = 0
+
+    def summary(self) -> dict[str, object]:
+        """Means, and why there was none how often."""
+        none = {"silence": self.silent, "rate too low": self.crowded}
+        said: dict[str, object] = {"descriptions": self.count, "none": {why: n for why, n in none.items() if n}}
+        if self.count:
+            said["bytes"] = round(self.size / self.count, 1)
+            said["covered_ms"] = round(self.covered_ms / self.count)
+            said["first_level"] = round(self.levels / self.count, 1)
+        return said
+
+
+class DredRate:
+    """Writes descriptions that keep a rate.
+
+    Args:
+        sender: What hears.
+        plan: What they are to be like.
+        packet_ms: Duration of a packet.
+
+    Attributes:
+        plan: May be changed at any time.
+        tally: What was written so far.
+    """
+
+    def __init__(self, sender: DredSender, plan: DredPlan, packet_ms: float) -> None:
+        self._sender, self._packet_ms = sender, packet_ms
+        self._first, self._loudest, self._since = 9, -math.inf, 0
+        self._credit = 0.0
+        self.plan, self.tally = plan, DredTally()
+
+    def next(self, start: int) -> bytes | None:
+        """What the next packet says of the past; None: nothing, as it is not its turn or there was only silence.
+
+        Args:
+            start: Ticks between the beginning of the packet's own frame and the end of what was heard.
+        """
+        a_packet = self.plan.bitrate_bps * self._packet_ms / 8000
+        self._credit = min(self._credit + a_packet, self.plan.bitrate_bps / 8 * CREDIT_S + a_packet)
+        self._since += 1
+        self._loudest = max(self._loudest - FORGET, self._sender.loudness(0)) if self._sender.steps else self._loudest
+        if self._since < self.plan.every:
+            return None
+        allowed = self.plan.every * a_packet
+        allowed = min(self._credit, allowed + SPEND * max(0.0, self._credit - allowed)) - OVERHEAD
+        payload = self._fitting(start, allowed)
+        if payload is not None:
+            self._credit -= len(payload) + OVERHEAD
+            self._since = 0
+        return payload
+
+    def _fitting(self, start: int, allowed: float) -> bytes | None:
+        """The finest that fits, or fewer chunks of a coarser one; None where nothing does, or nothing is there."""
+        payload, levels, chunks = self._description(start)
+        for _ in range(TRIES):
+            if payload is None or len(payload) <= allowed:
+                break
+            self._first = min(LEVELS - 1, self._first + 1)
+            payload, levels, chunks = self._description(start)
+        if payload is None:
+            self.tally.silent += 1
+            return None
+        if len(payload) < SPARE * allowed:
+            self._first = max(0, self._first - 1)
+        while len(payload) > allowed and chunks > 1:
+            chunks = max(1, min(chunks - 1, int(chunks * allowed / len(payload))))
+            payload = self._sender.payload(start, levels, chunks) or payload
+        if len(payload) > allowed:
+            self.tally.crowded += 1
+            return None
+        self.tally.count += 1
+        self.tally.size += len(payload) + OVERHEAD
+        self.tally.covered_ms += CHUNK_MS * chunks
+        self.tally.levels += levels.first
+        return payload
+
+    def _description(self, start: int) -> tuple[bytes | None, LevelSchedule, int]:
+        """What could be said, at which levels, of how many chunks; None where there has been silence."""
+        levels, chunks = self.plan.schedule(self._first)
+        chunks = self._audible(chunks)
+        return self._sender.payload(start, levels, chunks) if chunks else None, levels, chunks
+
+    def _audible(self, chunks: int) -> int:
+        """Chunks up to the oldest in which there is something; 0 where there has been nothing for a while.
+
+        Silence that came after speech is described: a receiver would go on speaking.
+        """
+        steps = min(2 * chunks, self._sender.steps - 1)
+        heard = [age for age in range(steps) if self._sender.loudness(age) > self._loudest - AUDIBLE]
+        return min(chunks, heard[-1] // 2 + 1) if heard and heard[0] <= MAX_SILENT_STEPS else 0

@@ -1,0 +1,134 @@
+"""What a sender puts around each Opus packet against loss, and what that leaves of the rate for Opus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vivavoce.redundancy.dred import DredSender, with_dred
+from vivavoce.redundancy.dred_rate import DredPlan, DredRate
+from vivavoce.redundancy.red import MAX_OFFSET, RedHistory
+from vivavoce.transport.division import Division, divide
+from vivavoce.transport.forecast import LossForecast
+from vivavoce.transport.planner import choose
+from vivavoce.transport.protection import Protection
+from vivavoce.transport.rtp import OPUS_CLOCK_HZ
+
+if TYPE_CHECKING:
+    from vivavoce.transport.sender import SenderStats
+
+MAX_RED_PAYLOAD_BYTES = 1000  # above it Chrome's receiver falls silent for good (crbug 1248479)
+
+
+class Protector:
+    """RED copies and descriptions of the past, for one stream.
+
+    Args:
+        asked: What to add; `auto` chooses whenever the rate or the forecast changes.
+        bitrate_bps: Of all RTP payload.
+        forecast: What loss is expected.
+        frame_ms: Duration of a packet.
+        red_bitrate_bps: Of RED copies by an encoder of their own.
+        payload_type, red_payload_type: Of plain packets and of RED.
+        stats: Takes the counts.
+
+    Attributes:
+        using: What is added at present.
+        because: Why, where it was chosen.
+        division: Of the rate.
+
+    Raises:
+        ValueError: A RED distance is too far for the packets, or the rate leaves less than 6 kb/s for Opus.
+    """
+
+    def __init__(
+        self,
+        asked: Protection,
+        bitrate_bps: float,
+        forecast: LossForecast,
+        frame_ms: int,
+        red_bitrate_bps: float | None,
+        payload_type: int,
+        red_payload_type: int,
+        stats: SenderStats,
+    ) -> None:
+        if any(distance * frame_ms * OPUS_CLOCK_HZ // 1000 > MAX_OFFSET for distance in asked.red):
+            raise ValueError(f"RED distances {asked.red} of {frame_ms}-ms packets reach further back than 341 ms")
+        self.asked, self.stats = asked, stats
+        self._frame_ms, self._red_bitrate_bps = frame_ms, red_bitrate_bps
+        self._payload_type, self._red_payload_type = payload_type, red_payload_type
+        self._history: RedHistory | None = None
+        self._dred_sender: DredSender | None = None
+        self._dred: DredRate | None = None
+        self.using, self.because, self.division = self._plan(bitrate_bps, forecast)
+        self.bitrate_bps, self.forecast = bitrate_bps, forecast
+
+    def listen(self, sample_rate: int, delay_samples: int) -> None:
+        """Get ready to hear frames, which a decoder plays later by so many samples."""
+        if self.asked.dred_ms or self.asked.auto:
+            self._dred_sender = DredSender(sample_rate, delay_samples)
+        self._apply()
+
+    def replan(self, *, bitrate_bps: float | None = None, forecast: LossForecast | None = None) -> None:
+        """Take another rate or forecast.
+
+        Raises:
+            ValueError: The rate leaves less than 6 kb/s for Opus; nothing is changed.
+        """
+        bitrate_bps = self.bitrate_bps if bitrate_bps is None else bitrate_bps
+        forecast = self.forecast if forecast is None else forecast
+        self.using, self.because, self.division = self._plan(bitrate_bps, forecast)
+        self.bitrate_bps, self.forecast = bitrate_bps, forecast
+        self._apply()
+
+    def hear(self, frame: np.ndarray) -> None:
+        """Take the next frame, whatever becomes of its packet: shape (samples,), float32."""
+        if self._dred_sender is not None:
+            self._dred_sender.hear(frame)
+
+    def wrap(self, timestamp: int, packet: bytes, copy: bytes | None) -> tuple[int, bytes]:
+        """Payload type and RTP payload of an Opus packet, of which later ones carry a copy, or the other one given."""
+        stats, body = self.stats, packet
+        if self._dred is not None and (description := self._dred.next(self._frame_ms * OPUS_CLOCK_HZ // 1000)):
+            body = with_dred(packet, description)
+            stats.packets_with_dred += 1
+            stats.dred_bytes_sent += len(body) - len(packet)
+        if self._history is None:
+            return self._payload_type, body
+        history = self._history
+        red = history.wrap(self._payload_type, timestamp, body, packet if copy is None else copy)
+        stats.packets_with_red += bool(red.redundant)
+        stats.red_copies_left_out = history.left_out_offset + history.left_out_length + history.left_out_size
+        return self._red_payload_type, red.serialize()
+
+    def summary(self) -> dict[str, object]:
+        """What was chosen and why, and what descriptions are like on average; for people and logs."""
+        said: dict[str, object] = {"using": str(self.using), "opus_bps": round(self.division.opus_bps)}
+        if self.because:
+            said["because"] = self.because
+        if self._dred is not None:
+            said["dred"] = self._dred.tally.summary() | {"every": self._dred.plan.every}
+        return said
+
+    def _plan(self, bitrate_bps: float, forecast: LossForecast) -> tuple[Protection, str, Division]:
+        using, because = self.asked, ""
+        if using.auto:
+            using, because = choose(bitrate_bps, forecast, self._frame_ms)
+        division = divide(bitrate_bps, using, forecast.rate, self._frame_ms, self._red_bitrate_bps)
+        return using, because, division
+
+    def _apply(self) -> None:
+        using = self.using
+        if using.red != (() if self._history is None else tuple(sorted(self._history.distances))):
+            self._history = RedHistory(using.red, MAX_RED_PAYLOAD_BYTES) if using.red else None
+        if not using.dred_ms or self._dred_sender is None:
+            self._dred = None
+            return
+        division = self.division
+        plan = DredPlan.of(
+            division.dred_bps, self.forecast.survivors, using.dred_ms, self._frame_ms, division.dred_every
+        )
+        if self._dred is None:
+            self._dred = DredRate(self._dred_sender, plan, self._frame_ms)
+        self._dred.plan = plan

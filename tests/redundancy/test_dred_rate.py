@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from vivavoce.redundancy import loss
+from vivavoce.redundancy.dred import DredSender
+from vivavoce.redundancy.dred_rate import LEVELS_PER_E, OVERHEAD, DredPlan, DredRate
+from vivavoce.redundancy.payload import LEVELS, SLOPES, model_id
+
+RATE, PACKET_MS = 16_000, 20
+LONG, SHORT = 0.95 ** np.arange(60), 0.2 ** np.arange(60)
+
+
+def plan(bitrate_bps=12_000, survivors=LONG, max_ms=1040, every=1):
+    return DredPlan.of(bitrate_bps, survivors, max_ms, PACKET_MS, every)
+
+
+def test_levels_are_those_that_the_training_weighed():
+    low, high = loss.LAMBDAS
+    assert pytest.approx((LEVELS - 1) / np.log(high / low)) == LEVELS_PER_E
+
+
+def test_long_bursts_need_more_time_and_short_ones_steeper_levels():
+    long, short = plan(), plan(survivors=SHORT)
+    assert SLOPES[long.slope] < SLOPES[short.slope]
+    for first in (0, 6, 12, 15):
+        assert long.schedule(first)[1] >= short.schedule(first)[1] >= 1
+        assert long.schedule(first)[0].first == first
+
+
+def test_a_coarser_beginning_covers_no_more():
+    chunks = [plan().schedule(first)[1] for first in range(LEVELS)]
+    assert chunks == sorted(chunks, reverse=True)
+
+
+def test_no_more_is_described_than_was_asked_for():
+    assert max(plan(max_ms=200).schedule(first)[1] for first in range(LEVELS)) == 5
+    assert plan(max_ms=40).schedule(0)[1] == 1
+
+
+def test_rarer_descriptions_cover_more():
+    assert plan(survivors=SHORT, every=4).schedule(3)[1] > plan(survivors=SHORT).schedule(3)[1]
+
+
+def write_all(rate, sender, samples):
+    sizes = []
+    for frame in samples[: len(samples) // 320 * 320].reshape(-1, 320):
+        sender.hear(frame)
+        sizes.append(len(rate.next(960) or b""))
+    return np.array(sizes)
+
+
+@pytest.mark.parametrize("bitrate_bps", [4_000, 8_000, 16_000, 32_000])
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_the_rate_is_kept_and_used(speech_16k, bitrate_bps, every):
+    sender = DredSender(RATE, 0)
+    rate = DredRate(sender, plan(bitrate_bps, every=every), PACKET_MS)
+    sizes = write_all(rate, sender, np.tile(speech_16k, 2))
+    seconds = len(sizes) * PACKET_MS / 1000
+    used = 8 * (sizes.sum() + OVERHEAD * (sizes > 0).sum()) / seconds
+    assert used <= 1.03 * bitrate_bps + 4_000 / seconds  # what may be saved up
+    if bitrate_bps * every >= 12_000:
+        assert used > 0.75 * bitrate_bps
+        assert np.diff(np.flatnonzero(sizes)).min() >= every
+        said = rate.tally.summary()
+        assert said["descriptions"] == (sizes > 0).sum()
+        assert said["bytes"] == pytest.approx(sizes[sizes > 0].mean() + OVERHEAD, abs=0.1)
+        assert 40 <= said["covered_ms"] <= 1040
+
+
+def test_descriptions_are_payloads(speech_16k):
+    sender = DredSender(RATE, 0)
+    rate = DredRate(sender, plan(32_000), PACKET_MS)
+    for frame in speech_16k[:16_000].reshape(-1, 320):
+        sender.hear(frame)
+        payload = rate.next(960)
+    assert model_id(payload) == 1
+
+
+def test_of_silence_there_is_nothing_to_say(speech_16k):
+    sender = DredSender(RATE, 0)
+    rate = DredRate(sender, plan(32_000), PACKET_MS)
+    sizes = write_all(rate, sender, np.concatenate([speech_16k[:16_000], np.zeros(48_000, np.float32)]))
+    assert (sizes[20:50] > 0).mean() > 0.8
+    assert not sizes[100:].any()
+    assert rate.tally.silent >= 90
+    assert "silence" in rate.tally.summary()["none"]
+
+
+def test_a_rate_for_nothing_says_so(speech_16k):
+    sender = DredSender(RATE, 0)
+    rate = DredRate(sender, plan(1_000), PACKET_MS)
+    assert not write_all(rate, sender, speech_16k).any()
+    assert rate.tally.summary()["none"]["rate too low"] > 0

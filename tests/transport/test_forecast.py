@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from vivavoce.transport.forecast import LossForecast
+from vivavoce.transport.loss import Bernoulli, GilbertElliott, RecordedTrace
+
+
+def test_bursts_of_a_model_are_counted():
+    forecast = LossForecast.of(GilbertElliott(0.1, 0.4))
+    assert forecast.rate == pytest.approx(0.2)
+    np.testing.assert_allclose(forecast.survivors[:4], 0.6 ** np.arange(4), atol=0.03)
+    assert forecast.mean_burst == pytest.approx(2.5, rel=0.05)
+
+
+def test_bursts_of_a_recording_are_counted():
+    forecast = LossForecast.of(RecordedTrace(np.array([0, 1, 1, 1, 0, 0, 1, 0], bool)))
+    assert forecast.survivors[:4] == pytest.approx((1, 0.5, 0.5, 0), abs=1e-3)
+
+
+@pytest.mark.parametrize("model", [None, Bernoulli(0.0)])
+def test_where_nothing_is_lost_nothing_is_expected(model):
+    forecast = LossForecast.of(model)
+    assert forecast.rate == 0
+    assert forecast.mean_burst == 1
+
+
+@pytest.mark.parametrize("mean", [1, 1.5, 4])
+def test_of_a_mean_alone_most_bursts_are_short_and_some_long(mean):
+    forecast = LossForecast.usual(0.1, mean)
+    assert forecast.mean_burst == pytest.approx(mean, rel=0.01)
+    assert forecast.at(0.3) == LossForecast.usual(0.3, mean)
+    if mean > 1:
+        assert forecast.survivors[20] > 10 * (1 - 1 / mean) ** 20 or mean == 4
+
+
+@pytest.mark.parametrize(("rate", "survivors"), [(1.1, (1.0,)), (0.1, ()), (0.1, (0.5,)), (0.1, (1.0, 0.2, 0.3))])
+def test_what_is_no_forecast_is_refused(rate, survivors):
+    with pytest.raises(ValueError, match="no losses"):
+        LossForecast(rate, survivors)
