@@ -78,15 +78,20 @@ class Call:
         return distance
 
 
+PATIENT = ("--playout-delay", 600)  # five calls at once begin slowly where there are two cores
 LOSSY = ("--loss", "20%", "--seed", 3)
 CODEC = ("--sample-rate", 16_000, "--bitrate")
 CALLS = {  # the primary has about 32 kb/s in each of the first three, so that only losses and their repair differ
-    "clean": {"send": (*CODEC, 32_000)},
+    "clean": {"send": (*CODEC, 32_000), "receive": PATIENT},
     "lossy": {"send": (*CODEC, 32_000), "receive": LOSSY},
     "protected": {"send": (*CODEC, 100_000, "--protect", "red:1,2"), "receive": LOSSY},
+    "described": {
+        "send": (*CODEC, 60_000, "--protect", "dred", "--expect-loss", 20, "--dred-blocks"),
+        "receive": (*LOSSY, *PATIENT),
+    },
     "other": {
         "send": ("--rtcp-mux", "--frame-ms", 60, "--bitrate", 40_000, "--sample-rate", 16_000, "--protect", "lbrr"),
-        "receive": ("--rtcp-mux", "--sample-rate", 16_000),
+        "receive": ("--rtcp-mux", "--sample-rate", 16_000, *PATIENT),
         "host": "[::1]",
     },
 }
@@ -106,6 +111,14 @@ def calls(module_command, ports, clip, tmp_path_factory):
 @pytest.mark.parametrize("name", ["clean", "protected", "other"])
 def test_what_was_sent_is_heard(calls, clip, name):
     assert calls[name].distance_db(clip) < SAME_DB
+
+
+def test_descriptions_of_the_past_fill_the_gaps(calls, clip):
+    call = calls["described"]
+    assert call.received["injected"]["lost"] > 10
+    assert call.received["slots"]["dred"] > 0.7 * call.received["injected"]["lost"]
+    assert call.sent["redundancy"]["dred"]["covered_ms"] > 40
+    assert call.distance_db(clip) < calls["lossy"].distance_db(clip)
 
 
 def test_protection_repairs_the_injected_loss_and_its_absence_is_heard(calls, clip):
@@ -236,10 +249,10 @@ def test_the_description_tells_the_receiver_what_the_options_leave_open(tmp_path
     chosen = receive_module._Place.chosen
     place = chosen(None, path, rtcp_mux=False, opus=None, red=None)
     assert (place.host, place.port, place.rtcp_mux) == ("127.0.0.1", 5004, True)
-    assert place.payload_types == {120: "opus", 121: "red"}
+    assert place.payload_types == {118: "dred", 120: "opus", 121: "red"}
     place = chosen("6000", path, rtcp_mux=False, opus=100, red=None)
     assert (place.host, place.port) == (None, 6000)
-    assert place.payload_types == {100: "opus", 121: "red"}
+    assert place.payload_types == {118: "dred", 100: "opus", 121: "red"}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ from transport.streams import speech
 from vivavoce.transport.call import CallSettings, encode_rate, simulate_call, unprotected
 from vivavoce.transport.loss import RecordedTrace, parse_loss
 from vivavoce.transport.protection import Protection
+from vivavoce.transport.receiver import Receiver
+from vivavoce.transport.rtp import RtpPacket
+from vivavoce.transport.sender import Sender
 
 RATE = 16_000
 
@@ -93,6 +96,31 @@ def test_descriptions_of_the_past_fill_gaps(protect):
     plain = simulate_call(speech(), unprotected(settings))
     described, guessed = (band_distance_db(each.samples, RATE, speech())[0] for each in (result, plain))
     assert described < 0.75 * guessed
+
+
+def test_blocks_of_red_say_the_same_as_padding():
+    heard = []
+    for dred_payload_type in (None, 118):
+        stream = Sender(
+            sample_rate=RATE,
+            bitrate_bps=40_000,
+            protection=Protection.parse("dred"),
+            expected_loss_pct=20,
+            dred_payload_type=dred_payload_type,
+            timestamp=960,
+        )
+        receiver = Receiver(RATE, playout_delay_ms=500, conceal="neural", anchor=(960, 0.0))
+        for index, frame in enumerate(speech()[: 320 * 149].reshape(-1, 320)):
+            (datagram,) = stream.send(frame)
+            if not 60 <= index < 66:
+                receiver.receive(datagram, index / 50)
+        receiver.playout(3 * RATE, 0.5)
+        heard.append(receiver.stats.slots)
+        types = {RtpPacket.parse(datagram).payload_type}
+        assert types == ({111} if dred_payload_type is None else {63})
+        assert stream.stats.packets_with_red == 0
+    assert heard[0] == heard[1]
+    assert heard[0]["dred"] == 6
 
 
 def test_a_playout_delay_too_short_for_the_redundancy_makes_it_useless():

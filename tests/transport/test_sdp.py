@@ -7,13 +7,17 @@ from hypothesis import strategies as st
 from parser_limits import assert_read_or_refused, attempt
 from vivavoce.transport.sdp import AudioDescription
 
-payload_types = st.lists(st.integers(0, 127), min_size=2, max_size=2, unique=True)
+payload_types = st.lists(st.integers(0, 127), min_size=3, max_size=3, unique=True)
 descriptions = st.builds(
-    lambda types, red, **fields: AudioDescription(
-        opus_payload_type=types[0], red_payload_type=types[1] if red else None, **fields
+    lambda types, red, dred, **fields: AudioDescription(
+        opus_payload_type=types[0],
+        red_payload_type=types[1] if red else None,
+        dred_payload_type=types[2] if dred else None,
+        **fields,
     ),
     types=payload_types,
     red=st.booleans(),
+    dred=st.booleans(),
     address=st.ip_addresses().map(str).filter(lambda address: "%" not in address),
     port=st.integers(1, 65535),
     ptime_ms=st.none() | st.integers(1, 120),
@@ -185,6 +189,8 @@ def test_a_damaged_description_is_read_or_refused(data):
         ({"opus_payload_type": 128}, "opus_payload_type"),
         ({"red_payload_type": -1}, "red_payload_type"),
         ({"red_payload_type": 111}, "must differ"),
+        ({"dred_payload_type": 63}, "must differ"),
+        ({"dred_payload_type": 128}, "dred_payload_type"),
         ({"ptime_ms": 0}, "ptime_ms"),
         ({"min_ptime_ms": 121}, "min_ptime_ms"),
     ],

@@ -118,12 +118,13 @@ class _Place:
             VivavoceError: The description cannot be used.
         """
         from vivavoce.cli.udp import parse_address
+        from vivavoce.transport.rtp import DRED_PAYLOAD_TYPE
         from vivavoce.transport.sdp import AudioDescription
 
         if listen is None and sdp is None:
             raise ValueError("--listen PORT or --sdp FILE has to say where the stream comes")
         opus_types = OPUS_PAYLOAD_TYPES if opus is None else (opus,)
-        red_type = RED_PAYLOAD_TYPE if red is None else red
+        red_type, dred_type = RED_PAYLOAD_TYPE if red is None else red, DRED_PAYLOAD_TYPE
         host, port = None, 0
         if sdp is not None:
             try:
@@ -135,9 +136,10 @@ class _Place:
             opus_types = (description.opus_payload_type,) if opus is None else opus_types
             if red is None and description.red_payload_type is not None:
                 red_type = description.red_payload_type
+            dred_type = description.dred_payload_type or dred_type
         if listen is not None:
             host, port = parse_address(listen, "--listen", rtcp_mux=rtcp_mux)
-        return cls(host, port, rtcp_mux, {red_type: "red"} | dict.fromkeys(opus_types, "opus"))
+        return cls(host, port, rtcp_mux, {dred_type: "dred", red_type: "red"} | dict.fromkeys(opus_types, "opus"))
 
 
 class _Session:

@@ -42,6 +42,9 @@ def send(
     rtcp_mux: Annotated[bool, typer.Option("--rtcp-mux", help="RTCP on the port of RTP (RFC 5761).")] = False,
     payload_type: Annotated[int, typer.Option(help="RTP payload type of Opus.", min=0, max=127)] = 111,
     red_payload_type: Annotated[int, typer.Option(help="RTP payload type of RED.", min=0, max=127)] = 63,
+    dred_blocks: Annotated[
+        bool, typer.Option("--dred-blocks", help="Put dred into blocks of RED, not into the padding of Opus packets.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing SDP file.")] = False,
 ) -> None:
@@ -49,6 +52,7 @@ def send(
     from vivavoce.audio import check_writable, read_audio, write_whole
     from vivavoce.cli.udp import open_towards, parse_address, resolve
     from vivavoce.transport.protection import Protection
+    from vivavoce.transport.rtp import DRED_PAYLOAD_TYPE
     from vivavoce.transport.sdp import AudioDescription
     from vivavoce.transport.sender import Sender
 
@@ -56,6 +60,7 @@ def send(
     if host is None:
         raise ValueError(f"--to: expected HOST:PORT, got {to!r}")
     protection = Protection.parse(protect)
+    dred_payload_type = DRED_PAYLOAD_TYPE if dred_blocks else None
     sender = Sender(
         sample_rate=sample_rate,
         frame_ms=frame_ms,
@@ -65,13 +70,15 @@ def send(
         dtx=dtx,
         payload_type=payload_type,
         red_payload_type=red_payload_type,
+        dred_payload_type=dred_payload_type,
     )
     family, destination = resolve(host, port)
     description = AudioDescription(
         address=destination[0].partition("%")[0],
         port=port,
         opus_payload_type=payload_type,
-        red_payload_type=red_payload_type if protection.red or protection.auto else None,
+        red_payload_type=red_payload_type if protection.red or protection.auto or dred_payload_type else None,
+        dred_payload_type=dred_payload_type,
         ptime_ms=frame_ms,
         inband_fec=protection.lbrr or protection.auto,
         dtx=dtx,

@@ -1,4 +1,4 @@
-"""The picture of an evaluation: each metric against the loss rate, one panel per rate, one line per configuration."""
+"""The picture of an evaluation: each metric against the loss rate, or the delay, one line per configuration."""
 
 from __future__ import annotations
 
@@ -33,14 +33,19 @@ STYLE = {
     "axes.labelcolor": "#222222",
 }
 
+SEVERAL_DELAYS = 3  # of which on they are the axis, and losses stand side by side
+
 _Series = dict[str, list[Row]]
+_Column = tuple[int, float | str | None]  # rate, and delay or loss
 
 
 def plot_calls(rows: Sequence[Row], metrics: Sequence[str], path: str | Path) -> None:
     """Draw the rows into a PNG file.
 
-    Traces of one family, those whose names differ only in their numbers, are joined by a line; a trace of its own, such
-    as a measured one among modelled ones, stands beside it as a hollow mark, because its bursts are of another kind.
+    Against the loss rate, with a panel for each rate and playout delay: traces of one family, those whose names differ
+    only in their numbers, are joined by a line; a trace of its own, such as a measured one among modelled ones, stands
+    beside it as a hollow mark, because its bursts are of another kind. Where there are three fixed delays or more,
+    against the delay, with a panel for each rate and loss.
 
     Args:
         rows: What `summarise` made.
@@ -56,7 +61,9 @@ def plot_calls(rows: Sequence[Row], metrics: Sequence[str], path: str | Path) ->
         figures = importlib.import_module("matplotlib.figure")
     except ImportError:
         raise MissingExtraError("evaluate", "matplotlib") from None
-    columns = list(dict.fromkeys((row.configuration.bitrate_bps, row.configuration.playout_delay_ms) for row in rows))
+    delays = {row.configuration.playout_delay_ms for row in rows}
+    over_delay = len(delays) >= SEVERAL_DELAYS and None not in delays
+    columns = list(dict.fromkeys(_column(row, over_delay) for row in rows))
     series: _Series = {}
     for row in rows:
         series.setdefault(row.configuration.name, []).append(row)
@@ -67,11 +74,13 @@ def plot_calls(rows: Sequence[Row], metrics: Sequence[str], path: str | Path) ->
         for metric, line in zip(metrics, panels, strict=True):
             line[0].set_ylabel(METRICS[metric].label, fontweight="bold")
             for column, panel in zip(columns, line, strict=True):
-                _draw_panel(panel, series, metric, column)
-        several_delays = len({delay_ms for _, delay_ms in columns}) > 1
+                if over_delay:
+                    _draw_delays(panel, series, metric, column)
+                else:
+                    _draw_panel(panel, series, metric, column)
         for column, top, bottom in zip(columns, panels[0], panels[-1], strict=True):
-            top.set_title(_column_title(column, several_delays), fontweight="bold", fontsize=10)
-            bottom.set_xlabel("packets lost (%)")
+            top.set_title(_column_title(column, len(delays) > 1), fontweight="bold", fontsize=10)
+            bottom.set_xlabel("playout delay (ms)" if over_delay else "packets lost (%)")
         figure.align_ylabels(panels[:, 0])
         legend: dict[str, Any] = {}
         for panel in panels.flat:
@@ -84,40 +93,67 @@ def plot_calls(rows: Sequence[Row], metrics: Sequence[str], path: str | Path) ->
         write_whole(path, lambda file: figure.savefig(file, format="png"))
 
 
-def _draw_panel(panel: Any, series: _Series, metric: str, column: tuple[int, float | None]) -> None:
+def _column(row: Row, over_delay: bool) -> _Column:
+    configuration = row.configuration
+    return configuration.bitrate_bps, row.loss.name if over_delay else configuration.playout_delay_ms
+
+
+def _draw_delays(panel: Any, series: _Series, metric: str, column: _Column) -> None:
+    delays: set[float] = set()
+    for number, (name, rows) in enumerate(series.items()):
+        shift = 1 + 2 * (number - (len(series) - 1) / 2) * DODGE
+        members = sorted(
+            ((row.configuration.playout_delay_ms or 0.0, row) for row in rows if _column(row, True) == column),
+            key=lambda each: each[0],
+        )
+        delays |= {delay for delay, _ in members}
+        places = [max(delay, 1.0) * shift for delay, _ in members]
+        _draw_series(panel, number, places, [row for _, row in members], metric, name)
+    panel.set_xscale("log")
+    panel.set_xticks(sorted(delays), [f"{delay:g}" for delay in sorted(delays)])
+    panel.minorticks_off()
+
+
+def _draw_panel(panel: Any, series: _Series, metric: str, column: _Column) -> None:
     span = max((row.loss.model.loss_rate for rows in series.values() for row in rows), default=0.0) * 100
     families = _family_sizes(series)
     for number, (name, rows) in enumerate(series.items()):
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         shift = (number - (len(series) - 1) / 2) * DODGE * span
-        rows = [row for row in rows if (row.configuration.bitrate_bps, row.configuration.playout_delay_ms) == column]
         by_family: dict[str, list[Row]] = {}
         for row in rows:
-            by_family.setdefault(_family(row.loss.name), []).append(row)
+            if _column(row, False) == column:
+                by_family.setdefault(_family(row.loss.name), []).append(row)
         for family, members in by_family.items():
             joined = families[family] > 1 or len(families) == 1
             places = [100 * row.loss.model.loss_rate + shift for row in members]
-            means = [row.scores[metric].mean for row in members]
-            panel.errorbar(
-                places,
-                means,
-                yerr=[
-                    [_length(row.scores[metric].mean - row.scores[metric].low) for row in members],
-                    [_length(row.scores[metric].high - row.scores[metric].mean) for row in members],
-                ],
-                color=colour,
-                marker=marker,
-                markersize=4.5,
-                markerfacecolor=colour if joined else "white",
-                linestyle="-" if joined else "none",
-                linewidth=1.4,
-                elinewidth=0.9,
-                capsize=1.5,
-                label=name if joined else None,
-            )
+            _draw_series(panel, number, places, members, metric, name if joined else None)
     for family, count in families.items():
         if count == 1 and len(families) > 1:
             _name_loner(panel, series, family)
+
+
+def _draw_series(
+    panel: Any, number: int, places: Sequence[float], rows: Sequence[Row], metric: str, name: str | None
+) -> None:
+    """Means with their intervals; joined where they have a name, hollow marks where not."""
+    colour, scores = COLOURS[number % len(COLOURS)], [row.scores[metric] for row in rows]
+    panel.errorbar(
+        places,
+        [score.mean for score in scores],
+        yerr=[
+            [_length(score.mean - score.low) for score in scores],
+            [_length(score.high - score.mean) for score in scores],
+        ],
+        color=colour,
+        marker=MARKERS[number % len(MARKERS)],
+        markersize=4.5,
+        markerfacecolor=colour if name else "white",
+        linestyle="-" if name else "none",
+        linewidth=1.4,
+        elinewidth=0.9,
+        capsize=1.5,
+        label=name,
+    )
 
 
 def _name_loner(panel: Any, series: _Series, family: str) -> None:
@@ -148,9 +184,11 @@ def _family_sizes(series: _Series) -> dict[str, int]:
     return sizes
 
 
-def _column_title(column: tuple[int, float | None], several_delays: bool) -> str:
-    bitrate_bps, delay_ms = column
-    delay = "adaptive delay" if delay_ms is None else f"{delay_ms:g} ms delay"
+def _column_title(column: _Column, several_delays: bool) -> str:
+    bitrate_bps, other = column
+    if isinstance(other, str):
+        return f"{bitrate_bps / 1000:g} kb/s, {other}"
+    delay = "adaptive delay" if other is None else f"{other:g} ms delay"
     return f"{bitrate_bps / 1000:g} kb/s" + (f", {delay}" if several_delays else "")
 
 

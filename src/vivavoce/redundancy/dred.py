@@ -126,15 +126,16 @@ class DredReceiver:
     def __init__(self, extension_id: int = EXTENSION_ID) -> None:
         self._extension_id = extension_id
         self._models = {identifier: load_model(find_model(name)) for identifier, name in RELEASED.items()}
-        self._read: OrderedDict[int, tuple[bytes, DredRedundancy | None]] = OrderedDict()
+        self._read: OrderedDict[int, tuple[bytes, bytes, DredRedundancy | None]] = OrderedDict()
 
-    def redundancy_of(self, timestamp: int, packet: bytes) -> DredRedundancy | None:
-        """What an Opus packet says; None where that is nothing that we understand."""
-        if timestamp not in self._read or self._read[timestamp][0] != packet:  # a copy may carry less than the packet
-            self._read[timestamp] = packet, self._parse(timestamp, _extension(packet, self._extension_id))
+    def redundancy_of(self, timestamp: int, packet: bytes, block: bytes = b"") -> DredRedundancy | None:
+        """What an Opus packet says, or a block that came with it; None where that is nothing that we understand."""
+        if timestamp not in self._read or self._read[timestamp][:2] != (packet, block):  # a copy may carry less
+            payload = block or _extension(packet, self._extension_id)
+            self._read[timestamp] = packet, block, self._parse(timestamp, payload)
             while len(self._read) > MAX_KEPT:
                 self._read.popitem(last=False)
-        return self._read[timestamp][1]
+        return self._read[timestamp][2]
 
     def _parse(self, timestamp: int, payload: bytes) -> DredRedundancy | None:
         try:

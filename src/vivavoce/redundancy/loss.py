@@ -15,7 +15,9 @@ from vivavoce.redundancy.payload import LEVELS
 from vivavoce.redundancy.rdovae import Coded
 from vivavoce.signal.cepstrum import BARK_BANDS, PITCH, VOICING, dct_matrix
 
-LAMBDAS = (2e-4, 4e-2)  # bits against distortion, at the finest and the coarsest level
+# Bits against distortion, at the finest and the coarsest level: 2.5 times those of libopus, as finer levels than these
+# are not heard through a vocoder, and a second of speech has to fit into each packet.
+LAMBDAS = (5e-4, 1e-1)
 STATE_WEIGHT = 0.04  # of its bits beside those of a latent vector: there is one for some 25 of those
 TRUE_WEIGHT = 0.1  # of the bits by the true distribution
 SPECTRAL_WEIGHT = 0.05

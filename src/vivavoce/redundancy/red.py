@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vivavoce.errors import PacketError
@@ -136,7 +137,14 @@ class RedHistory:
         self.left_out_size = 0
         self._sent: deque[tuple[int, int, bytes]] = deque(maxlen=max(distances, default=0))
 
-    def wrap(self, payload_type: int, timestamp: int, primary: bytes, copy: bytes | None = None) -> RedPacket:
+    def wrap(
+        self,
+        payload_type: int,
+        timestamp: int,
+        primary: bytes,
+        copy: bytes | None = None,
+        beside: Sequence[RedBlock] = (),
+    ) -> RedPacket:
         """Make the RED payload of the next packet.
 
         Args:
@@ -145,16 +153,18 @@ class RedHistory:
             primary: The payload as it would be sent without RED.
             copy: What later packets repeat in its stead, such as a second encoding at a lower rate; None: the primary.
 
+            beside: Further blocks of this packet alone.
+
         Returns:
             The payload, redundant blocks oldest first.
         """
         blocks = [block for distance in self.distances if (block := self._block(distance, timestamp)) is not None]
         if self.max_payload_bytes is not None:
-            size = 1 + len(primary) + sum(4 + len(block.data) for block in blocks)
+            size = 1 + len(primary) + sum(4 + len(block.data) for block in (*blocks, *beside))
             while blocks and size > self.max_payload_bytes:
                 size -= 4 + len(blocks.pop(0).data)
                 self.left_out_size += 1
-        packet = RedPacket(payload_type, primary, tuple(blocks))
+        packet = RedPacket(payload_type, primary, (*blocks, *beside))
         self._sent.append((payload_type, timestamp, primary if copy is None else copy))
         return packet
 

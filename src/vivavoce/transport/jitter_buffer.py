@@ -25,6 +25,7 @@ class Payload:
         arrival: Seconds, local clock.
         sequence: Extended sequence number of the packet that carried it as primary, else None.
         lbrr: It also carries a coarse copy of the packet before it.
+        dred: A description of the past that came beside it; one may be in its padding too.
     """
 
     timestamp: int
@@ -34,6 +35,12 @@ class Payload:
     arrival: float
     sequence: int | None = None
     lbrr: bool = False
+    dred: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes held."""
+        return len(self.data) + len(self.dred)
 
 
 class JitterBuffer:
@@ -62,11 +69,11 @@ class JitterBuffer:
         if held is not None:
             if held.source == "primary" or payload.source != "primary":
                 return False
-            self._bytes -= len(held.data)
+            self._bytes -= held.size
         else:
             insort(self._order, payload.timestamp)
         self._payloads[payload.timestamp] = payload
-        self._bytes += len(payload.data)
+        self._bytes += payload.size
         while len(self._order) > MAX_PAYLOADS or self._bytes > MAX_BYTES:
             self._remove(len(self._order) - 1)  # the furthest in the future is the least likely to be real
         return payload.timestamp in self._payloads
@@ -118,4 +125,4 @@ class JitterBuffer:
 
     def _remove(self, place: int) -> None:
         payload = self._payloads.pop(self._order.pop(place))
-        self._bytes -= len(payload.data)
+        self._bytes -= payload.size

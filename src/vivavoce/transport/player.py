@@ -257,7 +257,7 @@ class Player:
         if not self._concealer.listens:
             return None
         for payload in self._buffer.payloads_after(time, MAX_DESCRIBING):
-            redundancy = self._dred.redundancy_of(payload.timestamp, payload.data)
+            redundancy = self._dred.redundancy_of(payload.timestamp, payload.data, payload.dred)
             if redundancy is not None and redundancy.begin <= time < redundancy.end:
                 return redundancy
         return None

@@ -8,7 +8,7 @@ import numpy as np
 
 from vivavoce.redundancy.dred import DredSender, with_dred
 from vivavoce.redundancy.dred_rate import DredPlan, DredRate
-from vivavoce.redundancy.red import MAX_OFFSET, RedHistory
+from vivavoce.redundancy.red import MAX_OFFSET, RedBlock, RedHistory
 from vivavoce.transport.division import Division, divide
 from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.planner import choose
@@ -31,6 +31,7 @@ class Protector:
         frame_ms: Duration of a packet.
         red_bitrate_bps: Of RED copies by an encoder of their own.
         payload_type, red_payload_type: Of plain packets and of RED.
+        dred_payload_type: Of descriptions as blocks of RED; None puts them into the padding of Opus packets.
         stats: Takes the counts.
 
     Attributes:
@@ -51,6 +52,7 @@ class Protector:
         red_bitrate_bps: float | None,
         payload_type: int,
         red_payload_type: int,
+        dred_payload_type: int | None,
         stats: SenderStats,
     ) -> None:
         if any(distance * frame_ms * OPUS_CLOCK_HZ // 1000 > MAX_OFFSET for distance in asked.red):
@@ -58,6 +60,7 @@ class Protector:
         self.asked, self.stats = asked, stats
         self._frame_ms, self._red_bitrate_bps = frame_ms, red_bitrate_bps
         self._payload_type, self._red_payload_type = payload_type, red_payload_type
+        self._dred_payload_type = dred_payload_type
         self._history: RedHistory | None = None
         self._dred_sender: DredSender | None = None
         self._dred: DredRate | None = None
@@ -89,16 +92,19 @@ class Protector:
 
     def wrap(self, timestamp: int, packet: bytes, copy: bytes | None) -> tuple[int, bytes]:
         """Payload type and RTP payload of an Opus packet, of which later ones carry a copy, or the other one given."""
-        stats, body = self.stats, packet
+        stats, body, beside = self.stats, packet, ()
         if self._dred is not None and (description := self._dred.next(self._frame_ms * OPUS_CLOCK_HZ // 1000)):
-            body = with_dred(packet, description)
+            if self._dred_payload_type is None:
+                body = with_dred(packet, description)
+            else:
+                beside = (RedBlock(self._dred_payload_type, 0, description),)
             stats.packets_with_dred += 1
-            stats.dred_bytes_sent += len(body) - len(packet)
-        if self._history is None:
-            return self._payload_type, body
+            stats.dred_bytes_sent += len(body) - len(packet) + sum(4 + len(block.data) for block in beside)
         history = self._history
-        red = history.wrap(self._payload_type, timestamp, body, packet if copy is None else copy)
-        stats.packets_with_red += bool(red.redundant)
+        if history is None:
+            return self._payload_type, body
+        red = history.wrap(self._payload_type, timestamp, body, packet if copy is None else copy, beside)
+        stats.packets_with_red += len(red.redundant) > len(beside)
         stats.red_copies_left_out = history.left_out_offset + history.left_out_length + history.left_out_size
         return self._red_payload_type, red.serialize()
 
@@ -120,8 +126,11 @@ class Protector:
 
     def _apply(self) -> None:
         using = self.using
-        if using.red != (() if self._history is None else tuple(sorted(self._history.distances))):
-            self._history = RedHistory(using.red, MAX_RED_PAYLOAD_BYTES) if using.red else None
+        in_red = bool(using.red) or (using.dred_ms > 0 and self._dred_payload_type is not None)
+        if in_red != (self._history is not None) or (
+            self._history is not None and using.red != tuple(sorted(self._history.distances))
+        ):
+            self._history = RedHistory(using.red, MAX_RED_PAYLOAD_BYTES) if in_red else None
         if not using.dred_ms or self._dred_sender is None:
             self._dred = None
             return

@@ -28,12 +28,18 @@ from vivavoce.transport.player import Player, Slot
 from vivavoce.transport.playout_clock import PlayoutClock
 from vivavoce.transport.report import reception_report
 from vivavoce.transport.rtcp_metrics import compact_ntp
-from vivavoce.transport.rtp import OPUS_CLOCK_HZ, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE, RtpPacket
+from vivavoce.transport.rtp import (
+    DRED_PAYLOAD_TYPE,
+    OPUS_CLOCK_HZ,
+    OPUS_PAYLOAD_TYPE,
+    RED_PAYLOAD_TYPE,
+    RtpPacket,
+)
 from vivavoce.transport.source import Source, Verdict
 from vivavoce.transport.stats import ReceiverStats
 from vivavoce.transport.timeline import Timeline
 
-PAYLOAD_TYPES = {OPUS_PAYLOAD_TYPE: "opus", RED_PAYLOAD_TYPE: "red"}
+PAYLOAD_TYPES = {OPUS_PAYLOAD_TYPE: "opus", RED_PAYLOAD_TYPE: "red", DRED_PAYLOAD_TYPE: "dred"}
 MAX_COPIES = 40  # RED blocks looked at per packet, the newest: 400 ms of 10-ms packets
 STRAGGLERS_S = 1.0  # after a goodbye: packets that it overtook; later ones mean that the sender goes on after all
 ANCHORED_LATE_S = (
@@ -54,7 +60,7 @@ class Receiver:
         playout_delay_ms: From capture to playout of a slot; None adapts it to the network. Without `anchor`, capture is
             taken as the arrival of the fastest recent packet, less its duration.
         conceal: One of `concealment.concealer.CONCEALERS`, or a `Concealer`.
-        payload_types: RTP payload type to "opus" or "red".
+        payload_types: RTP payload type to "opus", "red" or "dred", which is only of blocks inside RED.
         anchor: (RTP timestamp, seconds): when that timestamp was captured, on the clock of `arrival_time` and `now`;
             for two ends that share one (a simulation, or RTCP over synchronised clocks). Playout begins there even if
             the first packets are lost.
@@ -81,8 +87,8 @@ class Receiver:
             raise ValueError(f"playout_delay_ms must be between 0 and {MAX_PLAYOUT_DELAY_MS}, got {playout_delay_ms}")
         self.sample_rate = sample_rate
         self._payload_types = dict(PAYLOAD_TYPES if payload_types is None else payload_types)
-        if unknown := set(self._payload_types.values()) - {"opus", "red"}:
-            raise ValueError(f"payload types carry opus or red, got {sorted(unknown)}")
+        if unknown := set(self._payload_types.values()) - {"opus", "red", "dred"}:
+            raise ValueError(f"payload types carry opus, red or dred, got {sorted(unknown)}")
         self._stats = ReceiverStats()
         self._lock = threading.Lock()
         self._buffer = JitterBuffer()
@@ -157,7 +163,7 @@ class Receiver:
                 self._stats.packets_malformed += 1
             return
         with self._lock:
-            if packet.payload_type not in self._payload_types:
+            if self._payload_types.get(packet.payload_type, "dred") == "dred":
                 self._stats.packets_of_unknown_type += 1
                 return
             self._accept(packet, arrival_time)
@@ -273,14 +279,18 @@ class Receiver:
         except PacketError:
             self._stats.packets_malformed += 1
             return
+        blocks = [(self._payload_types.get(block.payload_type), block) for block in red.redundant[-MAX_COPIES:]]
         if self._payload_types.get(red.payload_type) == "opus":
-            self._store(red.data, timestamp, "primary", sequence, arrival)
-        for block in red.redundant[-MAX_COPIES:]:
-            if self._payload_types.get(block.payload_type) == "opus":
+            dred = next((block.data for kind, block in blocks if kind == "dred" and not block.timestamp_offset), b"")
+            self._store(red.data, timestamp, "primary", sequence, arrival, dred)
+        for kind, block in blocks:
+            if kind == "opus":
                 self._stats.fec_packets_received += 1
                 self._store(block.data, timestamp - block.timestamp_offset, "red", None, arrival)
 
-    def _store(self, data: bytes, timestamp: int, kind: str, sequence: int | None, arrival: float) -> None:
+    def _store(
+        self, data: bytes, timestamp: int, kind: str, sequence: int | None, arrival: float, dred: bytes = b""
+    ) -> None:
         if not data:  # an empty RED block: nothing was sent for its time
             return
         try:
@@ -289,7 +299,7 @@ class Receiver:
         except PacketError:
             self._stats.packets_malformed += 1
             return
-        payload = Payload(timestamp, ticks, data, kind, arrival, sequence, lbrr)
+        payload = Payload(timestamp, ticks, data, kind, arrival, sequence, lbrr, dred)
         if sequence is not None:
             self._timeline.noted(timestamp, ticks)
             if self._player.ended_at is not None:

@@ -16,6 +16,7 @@ RTP_VERSION = 2
 OPUS_CLOCK_HZ = 48_000  # RFC 7587 section 4.1
 OPUS_PAYLOAD_TYPE = 111  # Chrome's dynamic choice, which other stacks copied
 RED_PAYLOAD_TYPE = 63
+DRED_PAYLOAD_TYPE = 118  # of blocks inside RED, for peers that read no padding
 
 _FIXED = struct.Struct("!BBHII")
 _EXTENSION = struct.Struct("!HH")

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 
 from vivavoce.transport.rtp import OPUS_CLOCK_HZ
 
+DRED_ENCODING = "vnd.vivavoce.dred"
 _MAX_PTIME_MS = 120  # the longest Opus packet
 
 
@@ -25,6 +26,7 @@ class AudioDescription:
         port: UDP port of RTP, 1 to 65535.
         opus_payload_type: 0 to 127; Chrome uses 111.
         red_payload_type: Of RFC 2198 around Opus; Chrome uses 63. None: no RED.
+        dred_payload_type: Of blocks of deep redundancy inside RED; None: it comes in the padding of Opus, or not.
         ptime_ms: Duration of a packet, 1 to 120; None leaves it unsaid.
         inband_fec: The receiver makes use of LBRR.
         dtx: The receiver prefers silence not to be sent.
@@ -44,25 +46,32 @@ class AudioDescription:
     dtx: bool = False
     min_ptime_ms: int | None = 10
     rtcp_mux: bool = True
+    dred_payload_type: int | None = None
 
     def __post_init__(self) -> None:
         _address(self.address)
         _check_range("port", self.port, 1, 65535)
         _check_range("opus_payload_type", self.opus_payload_type, 0, 127)
-        if self.red_payload_type is not None:
-            _check_range("red_payload_type", self.red_payload_type, 0, 127)
-        if self.red_payload_type == self.opus_payload_type:
-            raise ValueError(f"opus_payload_type and red_payload_type must differ, got {self.red_payload_type} twice")
+        more = {"red_payload_type": self.red_payload_type, "dred_payload_type": self.dred_payload_type}
+        used = {self.opus_payload_type: "opus_payload_type"}
+        for name, value in more.items():
+            if value is None:
+                continue
+            _check_range(name, value, 0, 127)
+            if value in used:
+                raise ValueError(f"{used[value]} and {name} must differ, got {value} twice")
+            used[value] = name
         for name, value in (("ptime_ms", self.ptime_ms), ("min_ptime_ms", self.min_ptime_ms)):
             if value is not None:
                 _check_range(name, value, 1, _MAX_PTIME_MS)
 
     def serialize(self) -> str:
         """Write the session description, with CRLF."""
-        opus, red = self.opus_payload_type, self.red_payload_type
+        opus, red, dred = self.opus_payload_type, self.red_payload_type, self.dred_payload_type
         network = f"IN IP{ip_address(self.address).version} {self.address}"
         lines = ["v=0", f"o=- 0 0 {network}", "s=-", f"c={network}", "t=0 0"]
-        lines.append(f"m=audio {self.port} RTP/AVP {opus}" + (f" {red}" if red is not None else ""))
+        types = " ".join(str(each) for each in (opus, red, dred) if each is not None)
+        lines.append(f"m=audio {self.port} RTP/AVP {types}")
         lines.append(f"a=rtpmap:{opus} opus/{OPUS_CLOCK_HZ}/2")
         parameters = [f"minptime={self.min_ptime_ms}"] * (self.min_ptime_ms is not None)
         parameters += ["useinbandfec=1"] * self.inband_fec + ["usedtx=1"] * self.dtx
@@ -70,6 +79,8 @@ class AudioDescription:
             lines.append(f"a=fmtp:{opus} " + ";".join(parameters))
         if red is not None:
             lines += [f"a=rtpmap:{red} red/{OPUS_CLOCK_HZ}/2", f"a=fmtp:{red} {opus}/{opus}"]
+        if dred is not None:
+            lines.append(f"a=rtpmap:{dred} {DRED_ENCODING}/{OPUS_CLOCK_HZ}")
         if self.ptime_ms is not None:
             lines.append(f"a=ptime:{self.ptime_ms}")
         if self.rtcp_mux:
@@ -117,6 +128,9 @@ class _Section:
                 return payload_type
         return None
 
+    def dred(self) -> int | None:
+        return next(self._of_codec(DRED_ENCODING), None)
+
     def _of_codec(self, name: str) -> Iterator[int]:
         for payload_type in self.payload_types:
             encoding, _, clock = self.rtpmap.get(payload_type, (0, ""))[1].strip().partition("/")
@@ -141,6 +155,7 @@ def _described(section: _Section, opus: int) -> AudioDescription:
         dtx=parameters.get("usedtx") == "1",
         min_ptime_ms=None if min_ptime is None else _number(line, min_ptime, 1, _MAX_PTIME_MS, "minptime"),
         rtcp_mux=section.rtcp_mux,
+        dred_payload_type=section.dred(),
     )
 
 

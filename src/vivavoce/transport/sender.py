@@ -75,6 +75,8 @@ class Sender:
         bandwidth: Audio bandwidth of Opus; None lets it choose.
         complexity: Of the encoder, 0 (fast) to 10.
         red_bitrate_bps: Make the RED copies by a second encoder of this rate; None copies the primary's own bytes.
+        dred_payload_type: Of descriptions of the past as blocks of RED, for peers that read no padding of Opus packets;
+            None: in the padding (`docs/dred-payload.md`).
         payload_type, red_payload_type: In the RTP header and inside RED, as the session description says.
         cname: Canonical name of this end; None draws one (RFC 7022 section 4.2).
         ssrc, sequence_number, timestamp: Where the stream starts; None draws them at random (RFC 3550 section 5.1).
@@ -100,6 +102,7 @@ class Sender:
         red_bitrate_bps: float | None = None,
         payload_type: int = OPUS_PAYLOAD_TYPE,
         red_payload_type: int = RED_PAYLOAD_TYPE,
+        dred_payload_type: int | None = None,
         ssrc: int | None = None,
         sequence_number: int | None = None,
         timestamp: int | None = None,
@@ -137,7 +140,7 @@ class Sender:
         self.expected_loss_pct = UNREPORTED_LOSS_PCT if expected_loss_pct is None else float(expected_loss_pct)
         self._protector = Protector(
             *(protection, bitrate_bps, forecast.at(self.expected_loss_pct / 100), frame_ms),
-            *(red_bitrate_bps, payload_type, red_payload_type, self.stats),
+            *(red_bitrate_bps, payload_type, red_payload_type, dred_payload_type, self.stats),
         )
         self._encoder = encoder(self._protector.division.opus_bps, self._protector.using.lbrr)
         self._copy_encoder = None if red_bitrate_bps is None else encoder(red_bitrate_bps, inband_fec=False)

@@ -1,0 +1,194 @@
+"""Protections against loss side by side at equal rates: PLC, LBRR, RED, DRED, and what the planner chooses.
+
+    python bench/redundancy.py --data DIR [--parts calls,bursts,...] [--rates 24000,32000] [--count N] [--markdown]
+
+Parts: `calls`, scores of calls over modelled and measured losses, and their impact beside a call without loss;
+`bursts`, the same over gaps of one length; `delay`, quality against playout delay, drawn into --output; `lost`, ESTOI
+of lost spans alone; `words`, word errors of pocketsphinx against its own transcript of the call without loss; `levels`,
+rate and distortion of every level on readers that the RDO-VAE never heard, and after the vocoder; `second`, the rate of
+one second of redundancy in every packet; `speed`, what the encoder costs. Scores are kept in --output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from redundancy_speech import levels, lost_spans, second, speed, words
+from report import Report, tell
+
+from vivavoce.evaluation.call import CallGrid, CallScores, Configuration, NamedLoss, run_calls
+from vivavoce.evaluation.clips import Clip, clips_of_corpus, spread
+from vivavoce.evaluation.plot import plot_calls
+from vivavoce.evaluation.results import ResultFile
+from vivavoce.evaluation.selection import parse_losses
+from vivavoce.evaluation.statistics import mean_interval, paired_interval
+from vivavoce.evaluation.tables import footnotes, markdown_table, summarise
+from vivavoce.evaluation.workers import available_cores
+from vivavoce.transport.loss import Bernoulli, RecordedTrace
+from vivavoce.transport.protection import Protection
+
+CORPUS = "librispeech-test-other-10x10"
+SCORES = ("plcmos", "pesq", "estoi")
+PROTECTIONS = ("none", "lbrr", "red:1", "red:2", "dred", "lbrr+dred", "auto")
+CONCEAL = "neural"
+RATES = (24_000, 32_000, 40_000, 72_000)
+MODELLED = ("modelled-10pct", "modelled-20pct", "modelled-30pct")
+BURSTS_MS = (100, 200, 500, 1000)
+BURST_EVERY = 150  # packets: one gap in three seconds
+DELAYS_MS = (40, 80, 160, 320, 1100)
+DELAY_PROTECTIONS = ("none", "lbrr", "red:1", "dred", "lbrr+dred")
+PACKET_MS = 20
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What to measure: on the first `count` clips of the corpus, spread over its readers."""
+
+    data: Path
+    output: Path
+    count: int | None
+    jobs: int
+    rates: tuple[int, ...]
+
+    @property
+    def clips(self) -> list[Clip]:
+        return spread(clips_of_corpus(self.data, CORPUS), self.count)
+
+    def scores(self, name: str, configurations: Sequence[Configuration], losses: Sequence[NamedLoss]):
+        grid = CallGrid(configurations, losses, SCORES)
+        with ResultFile(self.output / f"{name}.jsonl") as results:
+            return run_calls(grid, self.clips, results, self.jobs)
+
+
+@dataclass(frozen=True)
+class CallTable:
+    """Scores of calls, as `vivavoce evaluate call` shows them."""
+
+    cells: list[CallScores]
+
+    def as_json(self) -> Iterator[dict[str, object]]:
+        for row in summarise(self.cells, SCORES, f"none/{CONCEAL}"):
+            yield row.as_json(f"none/{CONCEAL}")
+
+    def as_markdown(self) -> str:
+        rows = summarise(self.cells, SCORES, f"none/{CONCEAL}")
+        return "\n".join([markdown_table(rows, SCORES), "", *footnotes(rows, f"none/{CONCEAL}"), ""])
+
+
+def calls(bench: Bench) -> Iterator[CallTable | Report]:
+    """Every protection at every rate over every trace."""
+    folder = bench.data / "loss"
+    traces = [folder / f"{name}.txt" for name in MODELLED] + sorted(folder.glob("measured-*.txt"))
+    yield from _tables(bench, parse_losses([str(path) for path in traces]), "calls")
+
+
+def bursts(bench: Bench) -> Iterator[CallTable | Report]:
+    """Gaps of one length, one in three seconds."""
+    yield from _tables(bench, [NamedLoss(f"bursts of {ms} ms", burst_trace(ms)) for ms in BURSTS_MS], "bursts")
+
+
+def burst_trace(length_ms: int) -> RecordedTrace:
+    lost = np.zeros(BURST_EVERY, bool)
+    lost[-length_ms // PACKET_MS :] = True
+    return RecordedTrace(np.roll(lost, -BURST_EVERY // 3))
+
+
+def _tables(bench: Bench, losses: list[NamedLoss], name: str) -> Iterator[CallTable | Report]:
+    configurations = [_configuration(text, rate) for rate in bench.rates for text in PROTECTIONS]
+    cells = bench.scores(name, configurations, losses)
+    yield CallTable(cells)
+    plain = [_configuration("none", rate) for rate in bench.rates]
+    whole = bench.scores("no-loss", plain, [NamedLoss("no loss", Bernoulli(0.0))])
+    yield _impact(cells, {cell.configuration.bitrate_bps: cell for cell in whole})
+
+
+def _configuration(text: str, rate: int, delay_ms: float | None = None) -> Configuration:
+    plain = Configuration(Protection.parse(text), rate, CONCEAL)
+    return plain if delay_ms is None else Configuration(Protection.parse(text), rate, CONCEAL, delay_ms)
+
+
+def _impact(cells: Sequence[CallScores], whole: dict[int, CallScores]) -> Report:
+    """What losses take from PLCMOS, beside a call of the same rate without loss; and as a share of PLC's."""
+    means: dict[tuple[int, str], float] = {}
+    rows = []
+    for cell in cells:
+        rate, protection = cell.configuration.bitrate_bps, str(cell.configuration.protection)
+        impact = paired_interval(_plcmos(whole[rate]), _plcmos(cell))
+        if protection == "none":
+            means[rate, cell.loss.name] = impact.mean
+        rows.append({"rate": f"{rate // 1000} kb/s", "loss": cell.loss.name, "protection": protection})
+        rows[-1] |= {"impact": impact, "measured": cell.rate.measured_bps / 1000, "key": (rate, cell.loss.name)}
+    for row in rows:
+        row["share"] = row["impact"].mean / means[row.pop("key")]
+    columns = {"rate": "rate", "loss": "loss", "protection": "protection", "measured": "kb/s", "impact": "impact"}
+    columns["share"] = "of PLC's"
+    rows.sort(key=lambda row: (len(row["rate"]), row["rate"], row["loss"]))
+    note = "Impact: PLCMOS of the unprotected call without loss, less PLCMOS with loss, same clips and rate."
+    return Report("impact", "Impact of loss", columns, rows, [note], {"measured": 1})
+
+
+def _plcmos(cell: CallScores) -> np.ndarray:
+    return np.array([record["scores"].get("plcmos", np.nan) for record in cell.records], dtype=float)
+
+
+def delay(bench: Bench) -> Iterator[Report]:
+    """Quality against the time that a receiver waits."""
+    rate = bench.rates[0]
+    loss = parse_losses([str(bench.data / f"loss/{MODELLED[1]}.txt")])
+    configurations = [_configuration(text, rate, ms) for text in DELAY_PROTECTIONS for ms in DELAYS_MS]
+    cells = bench.scores("delay", configurations, loss)
+    plot_calls(summarise(cells, SCORES), SCORES, bench.output / "delay.png")
+    rows = []
+    for cell in cells:
+        scores = {name: mean_interval([r["scores"].get(name, np.nan) for r in cell.records]) for name in SCORES}
+        named = {"protection": str(cell.configuration.protection), "delay": str(cell.configuration.playout_delay_ms)}
+        rows.append(named | scores)
+    columns = {"protection": "protection", "delay": "delay, ms", "plcmos": "PLCMOS", "pesq": "PESQ", "estoi": "ESTOI"}
+    yield Report("delay", f"Playout delay, {loss[0].name}, {rate // 1000} kb/s", columns, rows, decimals={"estoi": 3})
+
+
+PARTS: dict[str, Callable[[Bench], Iterator[CallTable | Report] | Iterator[Report]]] = {
+    "calls": calls,
+    "bursts": bursts,
+    "delay": delay,
+    "lost": lambda bench: lost_spans(bench.clips, bench.rates, burst_trace(500), PROTECTIONS),
+    "words": lambda bench: words(bench.clips, bench.rates, parse_losses(_traces(bench)), PROTECTIONS),
+    "levels": lambda bench: levels(bench.clips),
+    "second": lambda bench: second(bench.clips),
+    "speed": lambda bench: speed(bench.clips[0].samples),
+}
+
+
+def _traces(bench: Bench) -> list[str]:
+    return [str(bench.data / f"loss/{name}.txt") for name in MODELLED[1:]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Score protections side by side; print JSON lines.")
+    data = os.environ.get("VIVAVOCE_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=data is None, help="folder of the corpora")
+    parser.add_argument("--output", type=Path, default=Path("build/bench-redundancy"), help="kept between runs")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
+    parser.add_argument("--rates", default=",".join(map(str, RATES)), help="in b/s")
+    parser.add_argument("--count", type=int, help="only so many clips")
+    parser.add_argument("--jobs", type=int, default=available_cores(), help="processes that score")
+    parser.add_argument("--markdown", action="store_true", help="tables instead of JSON")
+    arguments = parser.parse_args()
+    parts = arguments.parts.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no part is called {min(unknown)!r}; there are: {', '.join(PARTS)}")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    rates = tuple(int(rate) for rate in arguments.rates.split(","))
+    bench = Bench(arguments.data, arguments.output, arguments.count, arguments.jobs, rates)
+    for part in parts:
+        for table in PARTS[part](bench):
+            tell("redundancy", table, arguments.markdown)
+
+
+if __name__ == "__main__":
+    main()
