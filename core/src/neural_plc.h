@@ -37,8 +37,9 @@ class NeuralPlc {
   static constexpr int kMinForeseen = 2;
 
   /// Tells features of the gap that began: kSpeechFeatures each, of `count` frames, the first of which is centred `frame`
-  /// hops after the beginning of the gap; before it and beyond kMaxTold frames they are of no use. What is made then has
-  /// them, and is as loud as they say.
+  /// hops after the beginning of the gap; beyond kMaxTold frames they are of no use. What is made then has them, and is
+  /// as loud as they say. Where the last frame before the gap is told too, it is known what is wrong with it; those near it
+  /// are wrong alike.
   void Tell(const float* features, int count, int64_t frame);
   static constexpr int kMaxTold = 128;
 
@@ -65,6 +66,9 @@ class NeuralPlc {
     float limit;    // gain that the last frame ended with
     int foreseen_at;  // frame of the gap, as `frames` counts them; 0 where none is
     float foreseen[kSpeechFeatures];
+    float known[kBarkBands];  // of the last frame before the gap
+    float wrong[kBarkBands];  // by which what was told of it is wrong
+    bool told_of_known;
     int guessed;    // frames since the gap began, or since features were told
     float top;  // highest band before the gap
     float told_rise_db;  // over it, of what was told last
@@ -83,6 +87,7 @@ class NeuralPlc {
   void* vocoder_state() { return memory_.get() + vocoder_offset(); }
   void Predict(float* features);
   void Hear(const float* told, float* features);
+  void Correct(int frame, float* features) const;
   int Playing() const { return std::max(0, state().frames - 1 - vocoder_->delay()) % kRecent; }
   float TopBand(const float* features) const;
   void LimitFrame(float* samples);
@@ -93,6 +98,7 @@ class NeuralPlc {
   const Vocoder* vocoder_;
   Int8Path predictor_path_, vocoder_path_;
   SpeechAnalysis analysis_;
+  float likeness_[kMaxTold];  // of what is wrong with two frames, by their distance
   std::unique_ptr<char[]> memory_;
 };
 

@@ -94,6 +94,23 @@ def test_behind_what_was_told_it_is_guessed_and_fades(models, speech):
     assert np.square(gap[later]).sum() > np.square(guessed[later]).sum()
 
 
+def test_what_is_wrong_before_the_gap_is_taken_off_in_it(models, speech):
+    samples = at(speech, 16_000)
+    first = round(100 * BEFORE)
+    features = speech_features(samples, len(samples) // 160)[first - 1 :][:9].copy()
+    features[:, 1:6] += 2
+    made = []
+    for known in (1, 0):
+        concealer = Concealer(*models, 16_000)
+        concealer.receive(samples[: 160 * first])
+        concealer.tell(features[1 - known :], -160 * known)
+        made.append(concealer.conceal(1_120))
+    truth = samples[160 * first :][:1_120]
+    bands = [speech_features(part, 7)[1:, :BARK_BANDS] @ dct_matrix() for part in (truth, *made)]
+    corrected, as_told = (float(np.abs(part - bands[0]).mean()) for part in bands[1:])
+    assert corrected < 0.9 * as_told
+
+
 @pytest.mark.parametrize("wild", [np.nan, np.inf, -np.inf, 1e38, 60, -60], ids=str)
 def test_nothing_that_is_told_harms_it(models, speech, wild):
     concealer = Concealer(*models, 48_000)

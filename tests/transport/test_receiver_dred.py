@@ -88,7 +88,7 @@ def test_what_is_told_is_of_the_gap(model, monkeypatch):
     monkeypatch.setattr(dred.DredRedundancy, "features_from", asked_for)
     slots, _ = slots_of(described(model), tuple(range(50, 60)))
     assert slots == {"primary": 140, "dred": 10}
-    assert asked == [50 * 960]
+    assert asked == [49 * 960]  # the time before it is compared with what was heard
     ((features, gap),) = told
     assert len(features) == 24  # 200 ms, 15 ms behind them, and what fills a chunk
     assert gap == -20 * RATE // 1000

@@ -34,6 +34,7 @@ FADE_S = 0.005  # from the concealed course to the repaired one
 MAX_LATE = 8  # late payloads kept to repair the decoder: more than 160 ms later nobody hears the difference
 RECENT_SLOTS = 3000  # one minute
 SYNTHESISED = ("dred", "plc", "dtx")  # sources that are no waveform of the sender's
+TOLD_BEFORE = 960  # ticks before a gap
 MAX_DESCRIBING = 60  # packets that are asked for what they say of a slot: more than a second of them
 PAUSE = "the sender pauses"
 MIDDLE = "came in its middle"
@@ -302,7 +303,8 @@ class Player:
         if gap is None or gap.told is redundancy:
             return
         gap.told = redundancy
-        features, time = redundancy.features_from(max(self.position, redundancy.begin))
+        # what it says of the time before is compared with what was heard
+        features, time = redundancy.features_from(max(min(self.position, gap.start) - TOLD_BEFORE, redundancy.begin))
         self._concealer.tell(features, self._samples(time - gap.start))
 
     def _foresee(self) -> None:
