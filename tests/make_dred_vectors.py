@@ -1,0 +1,74 @@
+"""Writes docs/dred-vectors.json anew: payloads of the shipped model with all that a decoder must find in them.
+
+    python tests/make_dred_vectors.py
+
+Only for a model that was not released yet: vectors of released models stay for ever.
+"""
+
+import json
+import zlib
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from vivavoce._core import DredEncoder, DredReader, Model
+from vivavoce.models import find_model
+from vivavoce.redundancy.dred import MODEL
+from vivavoce.redundancy.image import payload_model
+from vivavoce.redundancy.payload import DredPayload, model_id
+from vivavoce.training.export import read_weights
+
+VECTORS = Path(__file__).parents[1] / "docs/dred-vectors.json"
+SPEECH = Path(__file__).parent / "data/speech-16k.flac"
+HEARD_S = 2.0
+# age, offset, first level, slope, last level, chunks
+WRITTEN = [
+    (0, 0, 0, 0, 0, 26),
+    (0, 6, 3, 2, 15, 26),
+    (1, 14, 6, 4, 12, 13),
+    (3, -6, 9, 7, 15, 20),
+    (40, 191, 12, 1, 13, 5),
+    (2, -64, 15, 0, 15, 1),
+]
+
+
+def crc32(features):
+    """Of float32, little-endian, in the order of time within chunks, the newest chunk first."""
+    return zlib.crc32(np.ascontiguousarray(features, "<f4").tobytes())
+
+
+def vector(model, reference, payload):
+    said, reader = DredPayload.parse(payload, reference), DredReader(model, payload)
+    features = np.array([reader.features(chunk) for chunk in range(reader.chunks)])
+    return {
+        "payload": payload.hex(),
+        "model_id": model_id(payload),
+        "offset": said.offset,
+        "levels": [said.levels.level(chunk) for chunk in range(len(said.latents))],
+        "state": list(said.state),
+        "latents": [list(latent) for latent in said.latents],
+        "newest_frame": [float(number) for number in features[0, -1]],
+        "features_crc32": crc32(features),
+    }
+
+
+def main():
+    path = find_model(MODEL)
+    model = Model(str(path))
+    reference = payload_model(read_weights(path.with_suffix(".safetensors"))[0], model_id(written(model, WRITTEN[0])))
+    vectors = [vector(model, reference, written(model, arguments)) for arguments in WRITTEN]
+    head = {"model": MODEL, "model_sha256": sha256(path.read_bytes()).hexdigest()}
+    lines = ",\n".join(json.dumps(each) for each in vectors)
+    VECTORS.write_text(f'{json.dumps(head)[:-1]}, "vectors": [\n{lines}\n]}}\n')
+
+
+def written(model, arguments):
+    encoder = DredEncoder(model)
+    encoder.push(soundfile.read(SPEECH, dtype="float32")[0][: round(16_000 * HEARD_S)])
+    return encoder.write(*arguments)
+
+
+if __name__ == "__main__":
+    main()
