@@ -21,12 +21,18 @@ demo: .venv/demo-ready
 	    --denoise --loss tests/data/loss-modelled-20pct.txt --bitrate 48000 --protect lbrr+red:2 \
 	    --report demo/noisy-call --force
 	@echo
+	@$(BIN)/vivavoce call tests/data/speech-16k.flac demo/bursts.wav --loss burst:measured-high --seed 4 --bitrate 72000 \
+	    --protect lbrr+dred --compare lossless --compare lbrr --playout-delay 1100 --report demo/bursts --force
+	@echo
 	@$(BIN)/vivavoce denoise demo/noisy-call/noisy.wav demo/cleaned.wav --report demo/denoise --force
 	@echo
 	@echo "A bad network"
 	@echo "  Sound:     demo/original.wav demo/unprotected.wav demo/protected.wav"
 	@echo "  Pictures:  demo/original.png demo/unprotected.png demo/protected.png"
 	@echo "  Report:    demo/index.html (open it in a browser: all of the above, and what it cost and saved)"
+	@echo "A very bad one: without loss, LBRR, and a second of the past in every packet"
+	@echo "  Sound:     demo/bursts/lossless.wav demo/bursts/lbrr.wav demo/bursts/protected.wav"
+	@echo "  Report:    demo/bursts/index.html"
 	@echo "A vacuum cleaner"
 	@echo "  Sound:     demo/denoise/noisy.wav demo/denoise/cleaned.wav"
 	@echo "  Pictures:  demo/denoise/noisy.png demo/denoise/cleaned.png, and of gains, pitch and voice"

@@ -201,6 +201,24 @@ def test_descriptions_of_the_past_say_what_they_are_like(tmp_path):
     assert 20 < said["bytes"] < 400
 
 
+def test_further_calls_stand_on_the_page(tmp_path):
+    folder = tmp_path / "report"
+    options = ["--protect", "lbrr+dred", "--compare", "lossless", "--compare", "red:1", "--report", folder]
+    done = run("call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, "--bitrate", 48_000, *options)
+    assert done.returncode == 0, done.stderr
+    names = ("original", "unprotected", "lossless", "red-1", "protected")
+    assert {path.name for path in folder.iterdir()} == {"index.html"} | {
+        f"{n}.{kind}" for n in names for kind in ("wav", "png")
+    }
+    sounds = {name: soundfile.read(folder / f"{name}.wav", dtype="float32")[0] for name in names}
+    distances = {name: float(np.abs(sounds[name] - sounds["original"]).mean()) for name in names}
+    assert distances["lossless"] < min(distances["unprotected"], distances["red-1"], distances["protected"])
+    page = (folder / "index.html").read_text()
+    assert "Opus with red:1" in page
+    assert run("call", SPEECH, tmp_path / "out.wav", "--compare", "lbrr", "--force").returncode == 2
+    assert run("call", SPEECH, tmp_path / "out.wav", "--compare", "luck", "--report", folder, "--force").returncode == 2
+
+
 def test_what_was_chosen_is_told_and_why(tmp_path):
     done = run("call", SPEECH, tmp_path / "out.wav", "--protect", "auto", "--json")
     assert json.loads(done.stdout)["redundancy"] == {"using": "none", "opus_bps": 32_000, "because": "no loss expected"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from vivavoce.transport.call import CallResult, CallSettings
 
 
+LOSSLESS = "lossless"
+
+
 def call(
     source: Annotated[str, typer.Argument(metavar="INPUT", help="Any sound file; - is stdin.")],
     target: Annotated[str, typer.Argument(metavar="OUTPUT", help="Mono 16-bit WAV, as long as INPUT; - is stdout.")],
@@ -46,6 +51,10 @@ def call(
     noise: Annotated[str | None, typer.Option(help="A sound file that is mixed in first, over and over.")] = None,
     snr: Annotated[float | None, typer.Option(help="Of active speech over --noise, in dB.", min=-60, max=100)] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with sound and pictures into this folder.")] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(help="One more call on that page: lossless, or a protection, such as lbrr; repeatable."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
@@ -70,6 +79,9 @@ def call(
         playout_delay_ms=read_number_or("adaptive", "--playout-delay", playout_delay, 0, MAX_PLAYOUT_DELAY_MS),
         sample_rate=sample_rate,
     )
+    beside = dict(_compared(text, settings) for text in compare or [])
+    if beside and report is None:
+        raise ValueError("--compare needs the page that it is for: --report")
     concealer = create_concealer(settings.conceal, sample_rate)  # a wrong name is found before the file is read
     microphone = Microphone(noise, snr, denoise=denoise, model=model)
     if target != PIPE:
@@ -89,7 +101,8 @@ def call(
         warn("no packet came in time: the playout delay is too short (--playout-delay)")
     page = None
     if report is not None:
-        page = _write_report(report, {"input": source, "loss": loss or "none"}, speech, result, settings, force)
+        asked = {"input": source, "loss": loss or "none"}
+        page = _write_report(report, asked, speech, result, settings, beside, force)
     write_wav(target, result.samples, sample_rate, force=force)
     if as_json:
         models = [*speech.models, *getattr(concealer, "model_names", ())]
@@ -139,29 +152,48 @@ def _summary(result: CallResult, settings: CallSettings, page: Path | None) -> d
     return summary
 
 
+def _compared(text: str, settings: CallSettings) -> tuple[str, CallSettings]:
+    """Another call beside this one, and its name, also of files.
+
+    Raises:
+        ValueError: It is neither lossless nor a protection.
+    """
+    from vivavoce.transport.call import unprotected
+    from vivavoce.transport.protection import Protection
+
+    if text == LOSSLESS:
+        return text, replace(unprotected(settings), loss=None, expected_loss_pct=0.0)
+    protection = Protection.parse(text)
+    return re.sub("[:,]", "-", str(protection)), replace(settings, protection=protection)
+
+
 def _write_report(
     folder: Path,
     asked: dict[str, str],
     speech: Speech,
     result: CallResult,
     settings: CallSettings,
+    beside: dict[str, CallSettings],
     force: bool,
 ) -> Path:
     from vivavoce.audio import resample
     from vivavoce.errors import MissingExtraError
     from vivavoce.evaluation.metrics import METRIC_SAMPLE_RATE, METRICS, metrics_named, score_clip
     from vivavoce.evaluation.report import write_report
+    from vivavoce.evaluation.report_text import PROTECTED, UNPROTECTED
     from vivavoce.transport.call import simulate_call, unprotected
 
+    calls = {name: speech.counted(simulate_call(speech.sent, each)) for name, each in beside.items()}
     plain = speech.counted(simulate_call(speech.sent, unprotected(settings)))
-    at_metric_rate = [
-        resample(x, settings.sample_rate, METRIC_SAMPLE_RATE) for x in (speech.original, plain.samples, result.samples)
-    ]
-    reference, *heard = at_metric_rate
+    sounds = {UNPROTECTED: plain, **calls, PROTECTED: result}
+    reference, *heard = (
+        resample(samples, settings.sample_rate, METRIC_SAMPLE_RATE)
+        for samples in (speech.original, *(call.samples for call in sounds.values()))
+    )
     scores: dict[str, dict[str, float]] = {}
     try:
         metrics = metrics_named(tuple(METRICS))
-        for name, degraded in zip(("unprotected", "protected"), heard, strict=True):
+        for name, degraded in zip(sounds, heard, strict=True):
             values = score_clip(metrics, reference, degraded).values
             scores[name] = {METRICS[metric].label: value for metric, value in values.items()}
     except MissingExtraError as error:
@@ -176,6 +208,7 @@ def _write_report(
         metrics=scores or None,
         notes=asked | speech.notes | {"codec": result.codec},
         before=speech.stages,
+        beside={name: (call, str(beside[name].protection)) for name, call in calls.items()},
     )
 
 

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from vivavoce.audio import wav_bytes
 from vivavoce.evaluation.report_text import (
-    CALLS,
+    PROTECTED,
+    UNPROTECTED,
     colour_of,
     headline,
     settings_lines,
@@ -70,6 +71,7 @@ def write_report(
     metrics: Mapping[str, Mapping[str, float]] | None = None,
     notes: Mapping[str, str] | None = None,
     before: Mapping[str, tuple[NDArray[np.float32], str]] | None = None,
+    beside: Mapping[str, tuple[CallResult, str]] | None = None,
 ) -> Path:
     """Write the page and the files beside it, all or nothing.
 
@@ -80,12 +82,13 @@ def write_report(
         protected: The call as asked for, of the same length.
         settings: Of the protected call.
         force: Replace the files of an earlier report. Whatever else lies in `directory` is left alone.
-        metrics: Scores by call ("unprotected", "protected") and name, such as {"protected": {"PLCMOS": 3.4}}; greater
-            is better.
+        metrics: Scores by call ("unprotected", "protected", a name out of `beside`) and name, such as
+            {"protected": {"PLCMOS": 3.4}}; greater is better.
         notes: Lines to show among the settings, by name: the input's file name, the models, the version of libopus.
             One with the name of a setting, such as "loss", replaces it.
         before: What became of the speech before it was sent, by name ("noisy", "cleaned"): samples like `original`,
             and a note.
+        beside: Further calls to compare with, by name, and how each was protected.
 
     Returns:
         The path of the page, `directory / "index.html"`.
@@ -95,14 +98,15 @@ def write_report(
         ValueError: The sounds differ in length or are empty, or a metric names no call.
     """
     directory = Path(directory)
-    before = before or {}
-    _check(original, before, unprotected, protected, settings, metrics or {})
-    calls = {"unprotected": unprotected, "protected": protected}
-    files = report_files(["original", *before, *CALLS])
+    before, beside = before or {}, beside or {}
+    calls = {UNPROTECTED: unprotected, **{name: call for name, (call, _) in beside.items()}, PROTECTED: protected}
+    protections = {name: text for name, (_, text) in beside.items()} | {PROTECTED: str(settings.protection)}
+    _check(original, before, calls, settings, metrics or {})
+    files = report_files(["original", *before, *calls])
     fill_report_folder(
         directory,
         files,
-        lambda scratch: _build(scratch, original, before, calls, settings, metrics or {}, notes or {}),
+        lambda scratch: _build(scratch, original, before, calls, protections, settings, metrics or {}, notes or {}),
         force=force,
     )
     return directory / PAGE
@@ -151,23 +155,22 @@ def fill_report_folder(
 def _check(
     original: NDArray[np.float32],
     before: Mapping[str, tuple[NDArray[np.float32], str]],
-    unprotected: CallResult,
-    protected: CallResult,
+    calls: Mapping[str, CallResult],
     settings: CallSettings,
     metrics: Mapping[str, Mapping[str, float]],
 ) -> None:
     earlier = {name: samples for name, (samples, _) in before.items()}
-    sounds = {"original": original, **earlier, "unprotected": unprotected.samples, "protected": protected.samples}
+    sounds = {"original": original, **earlier, **{name: call.samples for name, call in calls.items()}}
     lengths = [len(samples) for samples in sounds.values()]
     if len(set(lengths)) > 1 or lengths[0] == 0:
         *names, last = sounds
         raise ValueError(f"{', '.join(names)} and {last} must be equally long and not empty, got {lengths} samples")
-    rates = [settings.sample_rate, unprotected.sample_rate, protected.sample_rate]
+    rates = [settings.sample_rate, *(call.sample_rate for call in calls.values())]
     if len(set(rates)) > 1:
-        raise ValueError(f"original, unprotected and protected must have one sample rate, got {rates}")
+        raise ValueError(f"original, {' and '.join(calls)} must have one sample rate, got {rates}")
     for call in metrics:
-        if call not in CALLS:
-            raise ValueError(f"metrics must be given for {' or '.join(CALLS)}, got {call!r}")
+        if call not in calls:
+            raise ValueError(f"metrics must be given for {' or '.join(calls)}, got {call!r}")
 
 
 def _build(
@@ -175,6 +178,7 @@ def _build(
     original: NDArray[np.float32],
     before: Mapping[str, tuple[NDArray[np.float32], str]],
     calls: Mapping[str, CallResult],
+    protections: Mapping[str, str],
     settings: CallSettings,
     metrics: Mapping[str, Mapping[str, float]],
     notes: Mapping[str, str],
@@ -195,7 +199,7 @@ def _build(
         slots = np.array([sources.index(source) for source in call.slot_sources] if call else [], dtype=np.intp)
         inks = [_PAPER, _INK, *map(colour_of, sources)]
         (scratch / f"{name}.png").write_bytes(marked(levels, inks, lost, slots, len(samples) / (rate * SLOT_S)))
-        note = before[name][1] if name in before else track_note(call, settings if name == "protected" else None)
+        note = before[name][1] if name in before else track_note(call, protections.get(name, "none"))
         tracks.append(
             {
                 **page_track(scratch, name, note, samples, rate, levels, embedded=embedded),
@@ -214,7 +218,7 @@ def _build(
         "sources": [source_legend(source) for source in sources],
         "tracks": tracks,
         "pictures": [],
-        "columns": [name.capitalize() for name in CALLS],
+        "columns": [name.capitalize() for name in calls],
         "table_title": "What it cost and what it saved",
         "table": table(calls, metrics, sources),
         "settings": settings_lines(settings, notes),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vivavoce.transport.call import CallResult, CallSettings
 
-CALLS = ("unprotected", "protected")
+UNPROTECTED, PROTECTED = "unprotected", "protected"
 
 # What was played in a slot: its name on the page, what that means, and its colour, calm where the packet came and
 # alarming where nothing did. They differ in lightness too, for those who cannot tell red from green.
@@ -38,7 +38,7 @@ _UNSET = {"loss": "none", "expected_loss_pct": "auto", "playout_delay_ms": "adap
 
 def headline(calls: Mapping[str, CallResult], settings: CallSettings) -> str:
     """What happened, in two sentences."""
-    bare, call = calls["unprotected"], calls["protected"]
+    bare, call = calls[UNPROTECTED], calls[PROTECTED]
     made_up = f"{bare.slots.get('plc', 0):,}"
     if str(settings.protection) != "none":
         made_up += f" without protection and {call.slots.get('plc', 0):,} with {settings.protection}"
@@ -51,10 +51,10 @@ def headline(calls: Mapping[str, CallResult], settings: CallSettings) -> str:
 def table(
     calls: Mapping[str, CallResult], metrics: Mapping[str, Mapping[str, float]], sources: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The comparison of the unprotected and the protected call.
+    """The comparison of the calls.
 
     Args:
-        calls: Both, by name.
+        calls: By name.
         metrics: Scores by call and name; greater is better.
         sources: The slot sources to list.
 
@@ -63,14 +63,14 @@ def table(
         the figure from what stands small beside it. A row may have a `hint`, a `colour`, the index of the `better`
         call, or be `minor`.
     """
-    pair = [calls[name] for name in CALLS]
+    columns = list(calls.values())
     groups = [
-        ("Quality", _quality(metrics)),
+        ("Quality", _quality(list(calls), metrics)),
         (
             "Network",
             [
-                _row("Packets", [f"{call.packets:,}" for call in pair]),
-                _row("Lost", [_count(call.lost, call.packets) for call in pair]),
+                _row("Packets", [f"{call.packets:,}" for call in columns]),
+                _row("Lost", [_count(call.lost, call.packets) for call in columns]),
             ],
         ),
         (
@@ -78,36 +78,36 @@ def table(
             [
                 _row(
                     SOURCES.get(source, (source,))[0],
-                    [_count(call.slots.get(source, 0), sum(call.slots.values())) for call in pair],
+                    [_count(call.slots.get(source, 0), sum(call.slots.values())) for call in columns],
                     colour=colour_of(source),
                 )
                 for source in sources
             ],
         ),
-        ("Cost", _cost(pair)),
+        ("Cost", _cost(columns)),
     ]
     return [{"title": title, "rows": rows} for title, rows in groups if rows]
 
 
-def _quality(metrics: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+def _quality(calls: Sequence[str], metrics: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
     rows = []
-    for name in dict.fromkeys(name for call in CALLS for name in metrics.get(call, {})):
-        values = [metrics.get(call, {}).get(name, math.nan) for call in CALLS]
+    for name in dict.fromkeys(name for call in calls for name in metrics.get(call, {})):
+        values = [metrics.get(call, {}).get(name, math.nan) for call in calls]
         row = _row(name, [f"{value:.2f}" if math.isfinite(value) else "–" for value in values])
-        if values[0] != values[1] and all(map(math.isfinite, values)):
-            row["better"] = int(values[1] > values[0])
+        if values.count(max(values)) == 1 and all(map(math.isfinite, values)):
+            row["better"] = values.index(max(values))
         rows.append(row)
     return rows
 
 
-def _cost(pair: Sequence[CallResult]) -> list[dict[str, Any]]:
-    cpu = [call.cpu_seconds_per_second for call in pair]
+def _cost(columns: Sequence[CallResult]) -> list[dict[str, Any]]:
+    cpu = [call.cpu_seconds_per_second for call in columns]
     stages = dict.fromkeys([stage for stage in _STAGES if any(stage in call for call in cpu)])
     stages |= dict.fromkeys(stage for call in cpu for stage in call)
     return [
-        _row("Rate", [f"{call.bitrate_bps / 1000:.1f} kb/s" for call in pair], hint="RTP payload, measured"),
-        _row("Protected packets", [_carried(call) for call in pair], hint="share that carried a copy"),
-        _row("Playout delay", [_delay(call) for call in pair]),
+        _row("Rate", [f"{call.bitrate_bps / 1000:.1f} kb/s" for call in columns], hint="RTP payload, measured"),
+        _row("Protected packets", [_carried(call) for call in columns], hint="share that carried a copy"),
+        _row("Playout delay", [_delay(call) for call in columns]),
         _row("CPU", [f"{100 * sum(call.values()):.2f} %" for call in cpu], hint="of one core"),
         *(_row(stage, [f"{100 * call.get(stage, 0):.2f} %" for call in cpu], minor=True) for stage in stages),
     ]
@@ -130,16 +130,16 @@ def settings_lines(settings: CallSettings, notes: Mapping[str, str]) -> list[tup
     return [(re.sub("_(bps|ms|pct)$", "", name).replace("_", " "), text) for name, text in lines.items()]
 
 
-def track_note(call: CallResult | None, settings: CallSettings | None) -> str:
+def track_note(call: CallResult | None, protection: str = "none") -> str:
     """What stands beside a player's name.
 
     Args:
         call: What it plays; None for the original.
-        settings: Of the protected call, where it plays that.
+        protection: Of that call.
     """
     if call is None:
         return "as it was spoken"
-    how = "plain Opus" if settings is None or str(settings.protection) == "none" else f"Opus with {settings.protection}"
+    how = "plain Opus" if protection == "none" else f"Opus with {protection}"
     made_up = _percent(call.slots.get("plc", 0), sum(call.slots.values()))
     return f"{how}, {call.bitrate_bps / 1000:.1f} kb/s, {made_up} made up"
 
