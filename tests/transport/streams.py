@@ -32,6 +32,7 @@ def packets(
     frame_ms: int = 20,
     bitrate_bps: int = 32_000,
     pause: bool = False,
+    dred_payload_type: int | None = None,
 ) -> tuple[tuple[int, bytes], ...]:
     """(frame, datagram) of each packet sent; sequence and timestamp wrap early. `pause` mutes the middle."""
     sender = Sender(
@@ -41,6 +42,7 @@ def packets(
         protection=Protection.parse(protect),
         expected_loss_pct=20,
         dtx=dtx,
+        dred_payload_type=dred_payload_type,
         ssrc=ssrc,
         sequence_number=sequence_number,
         timestamp=timestamp,

@@ -21,6 +21,8 @@ SOURCES = (
     packets("red:2", dtx=True, pause=True, ssrc=8),
     packets(frame_ms=60, ssrc=9, sequence_number=100, timestamp=0),
     packets(frame_ms=10, ssrc=10),
+    packets("lbrr+dred", bitrate_bps=48_000),
+    packets("red:1+dred", bitrate_bps=64_000, dred_payload_type=118),
 )
 
 
@@ -72,7 +74,7 @@ def generated(random):
 def check(receiver, asked):
     stats = receiver.stats
     assert len(receiver._buffer) <= MAX_PAYLOADS
-    held = sum(len(payload.data) for payload in receiver._buffer._payloads.values())
+    held = sum(payload.size for payload in receiver._buffer._payloads.values())
     assert held == receiver._buffer._bytes <= MAX_BYTES
     counters = {name: value for name, value in stats.as_dict().items() if isinstance(value, int | float)}
     negative = {name: value for name, value in counters.items() if value < 0 and name != "packets_lost"}
