@@ -37,3 +37,8 @@ def test_of_a_mean_alone_most_bursts_are_short_and_some_long(mean):
 def test_what_is_no_forecast_is_refused(rate, survivors):
     with pytest.raises(ValueError, match="no losses"):
         LossForecast(rate, survivors)
+
+
+def test_the_burst_in_which_most_is_lost():
+    forecast = LossForecast(0.2, (1.0, 0.1, 0.1, 0.1, 0.1, 0.0))  # nine of one, one of five: five of fourteen
+    assert [forecast.burst(share) for share in (0.0, 0.6, 0.7, 1.0)] == [1, 1, 5, 5]

@@ -196,7 +196,11 @@ def _equal_rates(
             bitrate_bps=configuration.bitrate_bps,
             expected_loss_pct=settings.expected_loss_pct,
             clips=[clip.sha256 for clip in clips],
-            **({"loss": _fingerprint(loss.model)} if configuration.protection.follows_bursts else {}),
+            **(
+                {"loss": _fingerprint(loss.model), "playout_delay_ms": configuration.playout_delay_ms}
+                if configuration.protection.follows_bursts
+                else {}
+            ),
             **software,
         )
         if key not in results:

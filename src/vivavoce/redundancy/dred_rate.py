@@ -26,7 +26,6 @@ MAX_SILENT_STEPS = 20
 CREDIT_S = 0.5  # of the rate, saved up in silence
 SPEND = 0.15  # of what is saved, for one description
 TRIES = 3
-SPARE = 0.85  # of what is allowed: shorter descriptions may be finer next time
 OVERHEAD = 5  # bytes that an extension adds to a packet of one frame, at most
 
 
@@ -159,17 +158,23 @@ class DredRate:
 
     def _fitting(self, start: int, allowed: float) -> bytes | None:
         """The finest that fits, or fewer chunks of a coarser one; None where nothing does, or nothing is there."""
-        payload, levels, chunks = self._description(start)
-        for _ in range(TRIES):
-            if payload is None or len(payload) <= allowed:
-                break
-            self._first = min(LEVELS - 1, self._first + 1)
-            payload, levels, chunks = self._description(start)
-        if payload is None:
+        said = self._description(start, self._first)
+        if said is None:
             self.tally.silent += 1
             return None
-        if len(payload) < SPARE * allowed:
-            self._first = max(0, self._first - 1)
+        for _ in range(TRIES):
+            level = said[1].first + 1
+            if len(said[0]) <= allowed or level == LEVELS or (coarser := self._description(start, level)) is None:
+                break
+            said = coarser
+        for _ in range(TRIES):
+            level = said[1].first - 1
+            finer = self._description(start, level) if level >= 0 else None
+            if finer is None or len(finer[0]) > allowed:
+                break
+            said = finer
+        payload, levels, chunks = said
+        self._first = levels.first
         while len(payload) > allowed and chunks > 1:
             chunks = max(1, min(chunks - 1, int(chunks * allowed / len(payload))))
             payload = self._sender.payload(start, levels, chunks) or payload
@@ -182,11 +187,12 @@ class DredRate:
         self.tally.levels += levels.first
         return payload
 
-    def _description(self, start: int) -> tuple[bytes | None, LevelSchedule, int]:
+    def _description(self, start: int, first: int) -> tuple[bytes, LevelSchedule, int] | None:
         """What could be said, at which levels, of how many chunks; None where there has been silence."""
-        levels, chunks = self.plan.schedule(self._first)
+        levels, chunks = self.plan.schedule(first)
         chunks = self._audible(chunks)
-        return self._sender.payload(start, levels, chunks) if chunks else None, levels, chunks
+        payload = self._sender.payload(start, levels, chunks) if chunks else None
+        return None if payload is None else (payload, levels, chunks)
 
     def _audible(self, chunks: int) -> int:
         """Chunks up to the oldest in which there is something; 0 where there has been nothing for a while.

@@ -204,6 +204,7 @@ def _sender(settings: CallSettings) -> Sender:
         protection=settings.protection,
         expected_loss_pct=settings.encoder_expects_pct,
         forecast=LossForecast.of(settings.loss),
+        playout_delay_ms=settings.playout_delay_ms,
         ssrc=1,
         sequence_number=0,
         timestamp=SLOT_TICKS,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
 
 MIN_OPUS_BITRATE_BPS = 6_000  # RFC 6716 section 2.1.1
-ENOUGH_BPS, ENOUGH_WITH_LBRR_BPS = 12_000, 20_000  # Opus comes first up to here
-DRED_SHARE, MOST_DRED_SHARE = 0.5, 0.8  # of what is beyond, without loss and at most
-LEAST_DRED_BPS = 3_000
-FINEST_BITS, FINEST_CHUNK_BITS, CHUNK_MS = 300, 70, 40  # of a description at the finest level: more has no use
-EVERY_PACKET_BPS, EVERY_OTHER_BPS = 24_000, 8_000  # of descriptions: poorer ones are rarer, not all but empty
+USUAL_DELAY_MS = 200.0  # from capture to playout, where the peer has not said
+
+# Descriptions of the past. By PLCMOS, PESQ and ESTOI on split val, rare ones that are fine beat many coarse ones, as
+# long as one comes before what was lost has to be played.
+DRED_SHARE, DRED_SHARE_PER_LOSS, MOST_DRED_SHARE = 0.1, 0.25, 0.5  # of the rate, where they come every USUAL_PERIOD_MS
+SHORTEST_PERIOD_MS, USUAL_PERIOD_MS, LONGEST_PERIOD_MS = 40.0, 240.0, 320.0
+PERIODS = 3  # for what is lost to be described in, behind the burst
+BURSTS = 0.8  # of what is lost, whose bursts are reckoned with
+FINEST_BITS, FINEST_CHUNK_BITS, CHUNK_MS = 200, 70, 40  # at the finest level: more has no use
 
 
 @dataclass(frozen=True)
@@ -22,44 +28,45 @@ class Division:
         opus_bps: Of the primary, with its LBRR.
         dred_bps: Of descriptions of the past; 0 without.
         dred_every: Packets from one description to the next.
+        dred_ms: How much each covers at most: what is further back has been played.
     """
 
     opus_bps: float
-    dred_bps: float
-    dred_every: int
+    dred_bps: float = 0.0
+    dred_every: int = 1
+    dred_ms: float = 0.0
 
 
 def divide(
     bitrate_bps: float,
     protection: Protection,
-    expected_loss: float,
+    forecast: LossForecast,
     packet_ms: float,
     red_bitrate_bps: float | None = None,
+    playout_delay_ms: float | None = None,
 ) -> Division:
     """Divide a rate.
 
     Args:
         bitrate_bps: All RTP payload.
         protection: What is in it.
-        expected_loss: Share of packets.
+        forecast: What loss is expected.
         packet_ms: Duration of a packet.
         red_bitrate_bps: Of RED copies by an encoder of their own; None: copies of the primary.
+        playout_delay_ms: Of the receiver, from capture to playout; None: nobody knows.
 
     Raises:
         ValueError: It leaves less than 6 kb/s for Opus.
     """
     copies = len(protection.red)
     rate = float(bitrate_bps)
-    dred = 0.0
     if copies:  # RFC 2198 section 3: headers of 4 bytes a copy, and 1 more
         rate -= 8 * 1000 / packet_ms * (1 + 4 * copies)
         rate -= copies * (red_bitrate_bps or 0.0)
+    dred_bps, every, reach_ms = 0.0, 1, 0.0
     if protection.dred_ms:
-        enough = ENOUGH_WITH_LBRR_BPS if protection.lbrr else ENOUGH_BPS
-        share = min(MOST_DRED_SHARE, DRED_SHARE + expected_loss)
-        finest = FINEST_BITS + FINEST_CHUNK_BITS * protection.dred_ms / CHUNK_MS
-        dred = min(max(LEAST_DRED_BPS, share * (rate - enough)), finest * 1000 / packet_ms)
-        rate -= dred
+        dred_bps, every, reach_ms = _describe(rate, protection, forecast, packet_ms, playout_delay_ms)
+        rate -= dred_bps
     if copies and red_bitrate_bps is None:
         rate /= 1 + copies
     if not MIN_OPUS_BITRATE_BPS <= rate < float("inf"):
@@ -67,5 +74,19 @@ def divide(
             f"{bitrate_bps:.0f} b/s with protection {protection} leaves {rate:.0f} b/s for Opus; "
             f"it needs {MIN_OPUS_BITRATE_BPS}"
         )
-    every = 1 if dred >= EVERY_PACKET_BPS else 2 if dred >= EVERY_OTHER_BPS else 4
-    return Division(rate, dred, max(1, round(every * 20 / packet_ms)))
+    return Division(rate, dred_bps, every, reach_ms)
+
+
+def _describe(
+    rate: float, protection: Protection, forecast: LossForecast, packet_ms: float, delay_ms: float | None
+) -> tuple[float, int, float]:
+    """Rate of descriptions, packets from one to the next, and what they cover, in ms."""
+    delay_ms = USUAL_DELAY_MS if delay_ms is None else delay_ms
+    reach_ms = min(max(delay_ms, CHUNK_MS), protection.dred_ms)
+    burst_ms = min(packet_ms * forecast.burst(BURSTS), reach_ms / 2)
+    period_ms = min(max((reach_ms - burst_ms) / PERIODS, SHORTEST_PERIOD_MS), LONGEST_PERIOD_MS)
+    share = (DRED_SHARE + DRED_SHARE_PER_LOSS * forecast.rate) * math.sqrt(USUAL_PERIOD_MS / period_ms)
+    finest_bits = FINEST_BITS + FINEST_CHUNK_BITS * reach_ms / CHUNK_MS
+    dred_bps = min(min(MOST_DRED_SHARE, share) * rate, 1000 * finest_bits / packet_ms)
+    period_ms = min(period_ms, 1000 * finest_bits / dred_bps) if dred_bps > 0 else period_ms
+    return dred_bps, max(1, round(period_ms / packet_ms)), reach_ms

@@ -63,6 +63,13 @@ class LossForecast:
         """The same bursts, more or fewer of them."""
         return LossForecast(rate, self.survivors)
 
+    def burst(self, share: float) -> int:
+        """Packets that a burst has at most, in which this share of what is lost lies."""
+        lasting = np.asarray(self.survivors)
+        lengths = np.arange(1, len(lasting) + 1)
+        lost = np.cumsum(lengths * (lasting - np.append(lasting[1:], 0)))
+        return int(lengths[np.searchsorted(lost, share * lost[-1])])
+
     @property
     def mean_burst(self) -> float:
         """Packets."""

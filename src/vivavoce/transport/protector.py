@@ -33,6 +33,7 @@ class Protector:
         payload_type, red_payload_type: Of plain packets and of RED.
         dred_payload_type: Of descriptions as blocks of RED; None puts them into the padding of Opus packets.
         stats: Takes the counts.
+        playout_delay_ms: Of the peer, from capture to playout; None: nobody knows.
 
     Attributes:
         using: What is added at present.
@@ -54,6 +55,7 @@ class Protector:
         red_payload_type: int,
         dred_payload_type: int | None,
         stats: SenderStats,
+        playout_delay_ms: float | None = None,
     ) -> None:
         if any(distance * frame_ms * OPUS_CLOCK_HZ // 1000 > MAX_OFFSET for distance in asked.red):
             raise ValueError(f"RED distances {asked.red} of {frame_ms}-ms packets reach further back than 341 ms")
@@ -64,8 +66,8 @@ class Protector:
         self._history: RedHistory | None = None
         self._dred_sender: DredSender | None = None
         self._dred: DredRate | None = None
-        self.using, self.because, self.division = self._plan(bitrate_bps, forecast)
-        self.bitrate_bps, self.forecast = bitrate_bps, forecast
+        self.using, self.because, self.division = self._plan(bitrate_bps, forecast, playout_delay_ms)
+        self.bitrate_bps, self.forecast, self.playout_delay_ms = bitrate_bps, forecast, playout_delay_ms
 
     def listen(self, sample_rate: int, delay_samples: int) -> None:
         """Get ready to hear frames, which a decoder plays later by so many samples."""
@@ -73,16 +75,23 @@ class Protector:
             self._dred_sender = DredSender(sample_rate, delay_samples)
         self._apply()
 
-    def replan(self, *, bitrate_bps: float | None = None, forecast: LossForecast | None = None) -> None:
-        """Take another rate or forecast.
+    def replan(
+        self,
+        *,
+        bitrate_bps: float | None = None,
+        forecast: LossForecast | None = None,
+        playout_delay_ms: float | None = None,
+    ) -> None:
+        """Take another rate, forecast or delay; None leaves it as it is.
 
         Raises:
             ValueError: The rate leaves less than 6 kb/s for Opus; nothing is changed.
         """
         bitrate_bps = self.bitrate_bps if bitrate_bps is None else bitrate_bps
         forecast = self.forecast if forecast is None else forecast
-        self.using, self.because, self.division = self._plan(bitrate_bps, forecast)
-        self.bitrate_bps, self.forecast = bitrate_bps, forecast
+        delay_ms = self.playout_delay_ms if playout_delay_ms is None else playout_delay_ms
+        self.using, self.because, self.division = self._plan(bitrate_bps, forecast, delay_ms)
+        self.bitrate_bps, self.forecast, self.playout_delay_ms = bitrate_bps, forecast, delay_ms
         self._apply()
 
     def hear(self, frame: np.ndarray) -> None:
@@ -117,11 +126,13 @@ class Protector:
             said["dred"] = self._dred.tally.summary() | {"every": self._dred.plan.every}
         return said
 
-    def _plan(self, bitrate_bps: float, forecast: LossForecast) -> tuple[Protection, str, Division]:
+    def _plan(
+        self, bitrate_bps: float, forecast: LossForecast, delay_ms: float | None
+    ) -> tuple[Protection, str, Division]:
         using, because = self.asked, ""
         if using.auto:
             using, because = choose(bitrate_bps, forecast, self._frame_ms)
-        division = divide(bitrate_bps, using, forecast.rate, self._frame_ms, self._red_bitrate_bps)
+        division = divide(bitrate_bps, using, forecast, self._frame_ms, self._red_bitrate_bps, delay_ms)
         return using, because, division
 
     def _apply(self) -> None:
@@ -136,7 +147,7 @@ class Protector:
             return
         division = self.division
         plan = DredPlan.of(
-            division.dred_bps, self.forecast.survivors, using.dred_ms, self._frame_ms, division.dred_every
+            division.dred_bps, self.forecast.survivors, division.dred_ms, self._frame_ms, division.dred_every
         )
         if self._dred is None:
             self._dred = DredRate(self._dred_sender, plan, self._frame_ms)

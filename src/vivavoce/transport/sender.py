@@ -70,6 +70,8 @@ class Sender:
             until the first. At 0 Opus writes no LBRR.
         forecast: The bursts that losses are expected in, which decide how much of the past is described; the rate is
             `expected_loss_pct`, whatever it says.
+        playout_delay_ms: Of the peer, from capture to playout, which decides how often the past is described; None: as
+            his extended reports say.
         dtx: Stop sending in silence (RFC 7587 section 3.1.3); the first frame of a pause is still sent as its marker.
         vbr: Let the rate follow the signal; otherwise all packets are equally long.
         bandwidth: Audio bandwidth of Opus; None lets it choose.
@@ -95,6 +97,7 @@ class Sender:
         protection: Protection = Protection(),  # noqa: B008 - frozen
         expected_loss_pct: float | None = None,
         forecast: LossForecast = LossForecast.usual(0.0),  # noqa: B008 - frozen
+        playout_delay_ms: float | None = None,
         dtx: bool = False,
         vbr: bool = True,
         bandwidth: Bandwidth | None = None,
@@ -117,6 +120,7 @@ class Sender:
         self.ssrc = secrets.randbits(32) if ssrc is None else ssrc
         self.stats = SenderStats()
         self._follows_reports = expected_loss_pct is None
+        self._follows_delay = playout_delay_ms is None
         # below 2**15, so that no receiver misjudges an early roll-over (RFC 3711 section 3.3.1)
         self._sequence_number = secrets.randbits(15) if sequence_number is None else sequence_number
         self._timestamp = secrets.randbits(32) if timestamp is None else timestamp
@@ -140,7 +144,7 @@ class Sender:
         self.expected_loss_pct = UNREPORTED_LOSS_PCT if expected_loss_pct is None else float(expected_loss_pct)
         self._protector = Protector(
             *(protection, bitrate_bps, forecast.at(self.expected_loss_pct / 100), frame_ms),
-            *(red_bitrate_bps, payload_type, red_payload_type, dred_payload_type, self.stats),
+            *(red_bitrate_bps, payload_type, red_payload_type, dred_payload_type, self.stats, playout_delay_ms),
         )
         self._encoder = encoder(self._protector.division.opus_bps, self._protector.using.lbrr)
         self._copy_encoder = None if red_bitrate_bps is None else encoder(red_bitrate_bps, inband_fec=False)
@@ -219,7 +223,7 @@ class Sender:
             elif isinstance(packet, rtcp.ExtendedReport):
                 for metrics in packet.blocks:
                     if isinstance(metrics, rtcp.VoipMetrics) and metrics.ssrc == self.ssrc:
-                        self._take_bursts(metrics)
+                        self._take_metrics(metrics)
 
     def report(self, now: float, *, goodbye: bool = False) -> bytes:
         """Sender report and source description (RFC 3550 sections 6.4.1, 6.5), to be sent every few seconds.
@@ -253,12 +257,15 @@ class Sender:
             self._protector.replan(forecast=self._protector.forecast.at(self.expected_loss_pct / 100))
             self._prepare()
 
-    def _take_bursts(self, metrics: rtcp.VoipMetrics) -> None:
+    def _take_metrics(self, metrics: rtcp.VoipMetrics) -> None:
         """Within bursts of RFC 3611 some packets arrive: where losses are independent, so many."""
+        forecast = None
         if self._follows_reports and metrics.burst_density:
             mean = 1 / (1 - min(metrics.burst_density, MAX_DENSITY) / 256)
-            self._protector.replan(forecast=LossForecast.usual(self.expected_loss_pct / 100, mean))
-            self._prepare()
+            forecast = LossForecast.usual(self.expected_loss_pct / 100, mean)
+        delay_ms = float(metrics.buffer_nominal) if self._follows_delay and metrics.buffer_nominal else None
+        self._protector.replan(forecast=forecast, playout_delay_ms=delay_ms)
+        self._prepare()
 
     def _prepare(self) -> None:
         """Let Opus do its part of the plan."""
