@@ -4,7 +4,6 @@ from vivavoce.transport.division import divide
 from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
 
-
 DRED = Protection(dred_ms=1040)
 
 
