@@ -1,4 +1,7 @@
-"""Which redundancy a call needs: `--protect auto`."""
+"""Which redundancy a call needs: `--protect auto`.
+
+Chosen by PLCMOS, then PESQ and ESTOI, on clips of split val at 24, 32, 40 and 72 kb/s over six traces of 5 to 70 % loss.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,29 @@ from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import MAX_DRED_MS, Protection
 
 NO_LOSS = 0.005  # share of packets, below which redundancy costs more than it saves
-TOO_LITTLE_BPS = 16_000
-DRED_FROM_BPS = 20_000
-LBRR_FROM_BPS = 28_000
+LEAST_BPS = 14_000  # below it Opus needs all of it
+SHORT_DELAY_MS = 60.0  # of a receiver, for which descriptions come too late
+LBRR_BPS, LITTLE_LOSS, LBRR_LITTLE_LOSS_BPS = 30_000, 0.08, 36_000
+RED_BPS, RED_LOSS = 60_000, 0.25
 
 
-def choose(bitrate_bps: float, forecast: LossForecast, packet_ms: float) -> tuple[Protection, str]:
+def choose(bitrate_bps: float, forecast: LossForecast, playout_delay_ms: float | None = None) -> tuple[Protection, str]:
     """The protection for a rate and a forecast, and why.
 
     Args:
         bitrate_bps: All RTP payload.
         forecast: What loss is expected.
-        packet_ms: Duration of a packet.
+        playout_delay_ms: Of the receiver, from capture to playout; None: nobody knows.
     """
     loss = f"{100 * forecast.rate:.1f} % loss expected"
     if forecast.rate < NO_LOSS:
         return Protection(), "no loss expected"
-    if bitrate_bps < TOO_LITTLE_BPS:
+    if bitrate_bps < LEAST_BPS:
         return Protection(), f"{loss}, but the rate is too low for more than Opus"
-    dred = MAX_DRED_MS if bitrate_bps >= DRED_FROM_BPS else 0
-    return Protection(lbrr=bitrate_bps >= LBRR_FROM_BPS or not dred, dred_ms=dred), loss
+    if playout_delay_ms is not None and playout_delay_ms < SHORT_DELAY_MS:
+        return Protection(lbrr=True), f"{loss}, and the receiver waits too short for more"
+    why = f"{loss}, in bursts of {forecast.mean_burst:.1f} packets"
+    if bitrate_bps >= RED_BPS and forecast.rate >= RED_LOSS:
+        return Protection(red=(2,), dred_ms=MAX_DRED_MS), why
+    lbrr = bitrate_bps >= (LBRR_LITTLE_LOSS_BPS if forecast.rate < LITTLE_LOSS else LBRR_BPS)
+    return Protection(lbrr=lbrr, dred_ms=MAX_DRED_MS), why

@@ -131,7 +131,7 @@ class Protector:
     ) -> tuple[Protection, str, Division]:
         using, because = self.asked, ""
         if using.auto:
-            using, because = choose(bitrate_bps, forecast, self._frame_ms)
+            using, because = choose(bitrate_bps, forecast, delay_ms)
         division = divide(bitrate_bps, using, forecast, self._frame_ms, self._red_bitrate_bps, delay_ms)
         return using, because, division
 

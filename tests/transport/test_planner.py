@@ -1,0 +1,22 @@
+import pytest
+
+from vivavoce.transport.forecast import LossForecast
+from vivavoce.transport.planner import choose
+
+
+@pytest.mark.parametrize(
+    ("bitrate_bps", "loss", "delay_ms", "chosen", "because"),
+    [
+        pytest.param(32_000, 0.0, 100, "none", "no loss", id="a clean line"),
+        pytest.param(10_000, 0.2, 100, "none", "too low", id="hardly enough for Opus"),
+        pytest.param(32_000, 0.2, 40, "lbrr", "too short", id="a receiver in a hurry"),
+        pytest.param(24_000, 0.2, 1100, "dred", "20.0 % loss", id="little rate"),
+        pytest.param(32_000, 0.05, None, "dred", "5.0 % loss", id="little loss"),
+        pytest.param(32_000, 0.2, 1100, "lbrr+dred", "bursts of 2.0", id="room for both"),
+        pytest.param(72_000, 0.3, 1100, "red:2+dred", "30.0 % loss", id="room for copies"),
+    ],
+)
+def test_what_is_chosen_and_why(bitrate_bps, loss, delay_ms, chosen, because):
+    protection, why = choose(bitrate_bps, LossForecast.usual(loss), delay_ms)
+    assert str(protection) == chosen
+    assert because in why
