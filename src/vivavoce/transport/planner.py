@@ -1,6 +1,6 @@
 """Which redundancy a call needs: `--protect auto`.
 
-Chosen by PLCMOS, then PESQ and ESTOI, on clips of split val at 24, 32, 40 and 72 kb/s over six traces of 5 to 70 % loss.
+Chosen by PLCMOS, then PESQ and ESTOI, on clips of split val at 24, 32, 40 and 72 kb/s over traces of 5 to 30 % loss.
 """
 
 from __future__ import annotations
