@@ -20,3 +20,7 @@ def test_what_is_chosen_and_why(bitrate_bps, loss, delay_ms, chosen, because):
     protection, why = choose(bitrate_bps, LossForecast.usual(loss), delay_ms)
     assert str(protection) == chosen
     assert because in why
+
+
+def test_long_bursts_leave_little_to_lbrr():
+    assert str(choose(40_000, LossForecast.usual(0.2, 5.0))[0]) == "dred"

@@ -12,6 +12,7 @@ NO_LOSS = 0.005  # share of packets, below which redundancy costs more than it s
 LEAST_BPS = 14_000  # below it Opus needs all of it
 SHORT_DELAY_MS = 60.0  # of a receiver, for which descriptions come too late
 LBRR_BPS, LITTLE_LOSS, LBRR_LITTLE_LOSS_BPS = 30_000, 0.08, 36_000
+LONG_BURST = 3.0  # packets, on average: LBRR restores the last of each alone
 RED_BPS, RED_LOSS = 60_000, 0.25
 
 
@@ -33,5 +34,6 @@ def choose(bitrate_bps: float, forecast: LossForecast, playout_delay_ms: float |
     why = f"{loss}, in bursts of {forecast.mean_burst:.1f} packets"
     if bitrate_bps >= RED_BPS and forecast.rate >= RED_LOSS:
         return Protection(red=(2,), dred_ms=MAX_DRED_MS), why
-    lbrr = bitrate_bps >= (LBRR_LITTLE_LOSS_BPS if forecast.rate < LITTLE_LOSS else LBRR_BPS)
+    enough_bps = LBRR_LITTLE_LOSS_BPS if forecast.rate < LITTLE_LOSS else LBRR_BPS
+    lbrr = bitrate_bps >= enough_bps and forecast.mean_burst < LONG_BURST
     return Protection(lbrr=lbrr, dred_ms=MAX_DRED_MS), why
