@@ -58,7 +58,7 @@ def test_the_rate_is_kept_and_used(speech_16k, bitrate_bps, every):
     seconds = len(sizes) * PACKET_MS / 1000
     used = 8 * (sizes.sum() + OVERHEAD * (sizes > 0).sum()) / seconds
     assert used <= 1.03 * bitrate_bps + 4_000 / seconds  # what may be saved up
-    if bitrate_bps * every >= 12_000:
+    if 12_000 <= bitrate_bps * every <= 64_000:  # with more, the finest level leaves some
         assert used > 0.75 * bitrate_bps
         assert np.diff(np.flatnonzero(sizes)).min() >= every
         said = rate.tally.summary()
