@@ -23,8 +23,6 @@ constexpr int kAttenuations = sizeof kAttenuation / sizeof *kAttenuation;
 constexpr float kLevel = .4f;       // added to c0
 constexpr float kContrast = 1.15f;  // factor of the other coefficients
 
-constexpr int kHeld = 4;  // frames that what is foreseen holds: the last of a gap hang on them
-
 constexpr float kMaxRise = 2.f;  // of energy over what preceded the gap: 3 dB
 constexpr float kMaxFeature = 64.f;  // of what is told
 constexpr float kMaxWrong = 4.f;
@@ -83,7 +81,7 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
   std::fill_n(s.rise_db, kRecent, 0.f);
   std::fill_n(s.told_so, kRecent, false);
   std::fill_n(s.told_at, kMaxTold, -1);
-  s.told_of_known = false;
+  s.told_of_known = s.told_late = false;
   s.early = vocoder_->delay();
   std::memset(&s.analysis, 0, sizeof s.analysis);
   std::memset(predictor_state(), 0, predictor_->state_bytes());
@@ -105,6 +103,7 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
     predictor_->Step(predictor_path_, predictor_state(), inputs, unused);
   }
   std::copy_n(features[kHops - 1], kBarkBands, s.known);
+  std::memcpy(predictor_begin(), predictor_state(), predictor_->state_bytes());
   constexpr int kFollowed = 2;
   int hop = kHops - kFollowed - Vocoder::kMemoryFrames;
   const float* samples = history + hop * kSpeechHop;
@@ -118,32 +117,60 @@ void NeuralPlc::Begin(const float* history, const uint8_t* made) {
 /// Features at the end of the next frame.
 void NeuralPlc::Predict(float* features) {
   State& s = state();
-  const int frame = s.frames++, ahead = s.foreseen_at - frame;
-  if (s.told_at[frame % kMaxTold] == frame) {
-    float told[kSpeechFeatures];
-    std::copy_n(s.told[frame % kMaxTold], kSpeechFeatures, told);
-    Correct(frame, told);
+  if (s.told_late) HearLate();
+  const int frame = s.frames++;
+  float told[kSpeechFeatures];
+  s.told_so[frame % kRecent] = Told(frame, told);
+  if (s.told_so[frame % kRecent]) {
     Hear(told, features);
     s.rise_db[frame % kRecent] = s.told_rise_db;
-    s.told_so[frame % kRecent] = true;
     return;
   }
-  const bool foreseen = s.foreseen_at > 0 && ahead > -kHeld;
-  float inputs[PredictorNetwork::kInputs] = {};
-  if (foreseen) {
-    std::copy_n(s.foreseen, kSpeechFeatures, inputs + PredictorNetwork::kForeseen);
-    inputs[PredictorNetwork::kInputs - 1] = 1.f / static_cast<float>(std::max(ahead, 1));
-  }
-  predictor_->Step(predictor_path_, predictor_state(), inputs, features);
+  Guess(frame, features);
   const int guessed = s.guessed++;
   s.rise_db[frame % kRecent] = s.told_rise_db + kDbPerC0 * GapAttenuation(guessed);
-  s.told_so[frame % kRecent] = false;
-  if (foreseen && ahead <= 0) {
+  if (Foreseen(frame) && frame >= s.foreseen_at) {
     std::copy_n(s.foreseen, kSpeechFeatures, features);
     return;
   }
   for (int i = 1; i < kBarkBands; ++i) features[i] *= kContrast;
   features[0] += kLevel + GapAttenuation(guessed);
+}
+
+/// Lets the predictor go through the gap once more, knowing what was told after the frames were made.
+void NeuralPlc::HearLate() {
+  State& s = state();
+  s.told_late = false;
+  std::memcpy(predictor_state(), predictor_begin(), predictor_->state_bytes());
+  s.guessed = 0;
+  for (int frame = 0; frame < s.frames; ++frame) {
+    float told[kSpeechFeatures], unused[kSpeechFeatures];
+    if (Told(frame, told)) {
+      Hear(told, unused);
+    } else {
+      Guess(frame, unused);
+      ++s.guessed;
+    }
+  }
+}
+
+/// What was told of a frame, as far as it is right. False: nothing was.
+bool NeuralPlc::Told(int frame, float* features) const {
+  const State& s = state();
+  if (s.told_at[frame % kMaxTold] != frame) return false;
+  std::copy_n(s.told[frame % kMaxTold], kSpeechFeatures, features);
+  Correct(frame, features);
+  return true;
+}
+
+void NeuralPlc::Guess(int frame, float* features) {
+  const State& s = state();
+  float inputs[PredictorNetwork::kInputs] = {};
+  if (Foreseen(frame)) {
+    std::copy_n(s.foreseen, kSpeechFeatures, inputs + PredictorNetwork::kForeseen);
+    inputs[PredictorNetwork::kInputs - 1] = 1.f / static_cast<float>(std::max(s.foreseen_at - frame, 1));
+  }
+  predictor_->Step(predictor_path_, predictor_state(), inputs, features);
 }
 
 /// Takes off what is likely to be wrong with what was told of a frame, given what was wrong before the gap. (What is
@@ -173,8 +200,11 @@ void NeuralPlc::Tell(const float* features, int count, int64_t frame) {
       for (int k = 0; k < kBarkBands; ++k) s.wrong[k] = Limited(s.known[k] - features[k], -kMaxWrong, kMaxWrong);
       s.told_of_known = true;
     }
-    if (frame < s.frames || frame - s.frames >= kMaxTold) continue;
+    const bool late = frame < s.frames;
+    if (frame < 0 || (late ? s.frames : frame - s.frames) >= kMaxTold) continue;
     const int place = static_cast<int>(frame % kMaxTold);
+    if (late && s.told_at[place] >= frame) continue;
+    s.told_late |= late;
     s.told_at[place] = static_cast<int>(frame);
     for (int k = 0; k < kSpeechFeatures; ++k) {
       s.told[place][k] = Limited(features[k], -kMaxFeature, kMaxFeature);

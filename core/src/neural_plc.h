@@ -39,7 +39,8 @@ class NeuralPlc {
   /// Tells features of the gap that began: kSpeechFeatures each, of `count` frames, the first of which is centred `frame`
   /// hops after the beginning of the gap; beyond kMaxTold frames they are of no use. What is made then has them, and is
   /// as loud as they say. Where the last frame before the gap is told too, it is known what is wrong with it; those near it
-  /// are wrong alike.
+  /// are wrong alike. Of frames that were made already, the predictor hears them after all: what is guessed next follows
+  /// from them, and fades only from there.
   void Tell(const float* features, int count, int64_t frame);
   static constexpr int kMaxTold = 128;
 
@@ -55,6 +56,7 @@ class NeuralPlc {
 
  private:
   static constexpr int kRecent = 8;  // frames, more than a vocoder is late
+  static constexpr int kHeld = 4;    // frames that what is foreseen holds: the last of a gap hang on them
   static constexpr int kHeard = 16;  // hops, by the predictor; the pitch tracker needs the others
 
   /// Without pointers; the states of predictor and vocoder follow it.
@@ -69,6 +71,7 @@ class NeuralPlc {
     float known[kBarkBands];  // of the last frame before the gap
     float wrong[kBarkBands];  // by which what was told of it is wrong
     bool told_of_known;
+    bool told_late;  // of frames that were predicted already
     int guessed;    // frames since the gap began, or since features were told
     float top;  // highest band before the gap
     float told_rise_db;  // over it, of what was told last
@@ -79,13 +82,19 @@ class NeuralPlc {
     SpeechAnalysis::State analysis;
   };
 
-  size_t vocoder_offset() const { return kPredictorOffset + predictor_->state_bytes(); }
+  size_t predictor_begin_offset() const { return kPredictorOffset + predictor_->state_bytes(); }
+  size_t vocoder_offset() const { return predictor_begin_offset() + predictor_->state_bytes(); }
   size_t bytes() const { return vocoder_offset() + vocoder_->state_bytes(); }
   State& state() { return *reinterpret_cast<State*>(memory_.get()); }
   const State& state() const { return *reinterpret_cast<const State*>(memory_.get()); }
   void* predictor_state() { return memory_.get() + kPredictorOffset; }
+  void* predictor_begin() { return memory_.get() + predictor_begin_offset(); }  // its state at the beginning of the gap
   void* vocoder_state() { return memory_.get() + vocoder_offset(); }
   void Predict(float* features);
+  void HearLate();
+  bool Told(int frame, float* features) const;
+  bool Foreseen(int frame) const { return state().foreseen_at > 0 && state().foreseen_at - frame > -kHeld; }
+  void Guess(int frame, float* features);
   void Hear(const float* told, float* features);
   void Correct(int frame, float* features) const;
   int Playing() const { return std::max(0, state().frames - 1 - vocoder_->delay()) % kRecent; }

@@ -94,6 +94,24 @@ def test_behind_what_was_told_it_is_guessed_and_fades(models, speech):
     assert np.square(gap[later]).sum() > np.square(guessed[later]).sum()
 
 
+def test_what_is_told_too_late_leads_what_is_guessed_next(models, speech):
+    features = told(speech, 16_000)
+    samples = at(speech, 16_000)
+    unaided, led = Concealer(*models, 16_000), Concealer(*models, 16_000)
+    made = []
+    for concealer in (unaided, led):
+        concealer.receive(samples[:16_000])
+        first = concealer.conceal(3_200)
+        if concealer is led:
+            concealer.tell(features[:20], 0)
+        made.append(np.concatenate([first, concealer.conceal(1_600)]))
+    assert (made[0][:3_200] == made[1][:3_200]).all()
+    truth = samples[16_000:20_800]
+    bands = [speech_features(part, 30)[22:, :BARK_BANDS] @ dct_matrix() for part in (truth, *made)]
+    guessed, followed = (float(np.abs(part - bands[0]).mean()) for part in bands[1:])
+    assert followed < 0.5 * guessed
+
+
 def test_what_is_wrong_before_the_gap_is_taken_off_in_it(models, speech):
     samples = at(speech, 16_000)
     first = round(100 * BEFORE)

@@ -94,6 +94,21 @@ def test_what_is_told_is_of_the_gap(model, monkeypatch):
     assert gap == -20 * RATE // 1000
 
 
+def test_what_comes_too_late_leads_the_concealment(model, monkeypatch):
+    """Packet 54 arrives after its slot was concealed: what follows is led by what it says of 50 to 53."""
+    told = []
+    tell = NeuralConcealment.tell
+    monkeypatch.setattr(NeuralConcealment, "tell", lambda self, *what: (told.append(what), tell(self, *what)))
+    stream = described(model)
+    late = (54 * 0.02 + 0.13, stream[54][1])
+    receiver = Receiver(RATE, playout_delay_ms=100, conceal="neural")
+    play(receiver, sorted([*on_time(stream, tuple(range(50, 70))), late]), 3.1)
+    assert receiver.stats.slots == {"primary": 130, "plc": 16, "dred": 4}
+    (early, gap), (_, other) = told
+    assert gap == other == -20 * RATE // 1000
+    assert len(early) == 12  # 120 ms, of which 100 are of the gap
+
+
 def test_times_agree_with_the_decoded_signal(model):
     """The newest chunk of packet n has a frame centred on the beginning of the packet, as a decoder plays it."""
     sender = dred.DredSender(RATE, LOOK_AHEAD, model)

@@ -2,23 +2,23 @@
 
 A slot is played from its primary payload, else from a RED copy, else from the LBRR of the packet after it, else it is
 made from what deep redundancy in a later packet says of it, else concealed. Nothing here reacts to an arrival; what is
-late only repairs the decoder before it goes on.
+late leads the concealment by what it says of the time before it, and repairs the decoder before that goes on.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
 
 from vivavoce.codec.opus import OpusDecoder
-from vivavoce.codec.packet import is_dtx
 from vivavoce.concealment.concealer import Concealer
 from vivavoce.errors import PacketError
-from vivavoce.redundancy.dred import DredReceiver, DredRedundancy
+from vivavoce.redundancy.dred import DredRedundancy
+from vivavoce.transport.choice import MIDDLE, PAUSE, PLC_STEP_TICKS, Choice, Chooser
+from vivavoce.transport.gap import Gap
 from vivavoce.transport.jitter_buffer import JitterBuffer, Payload
 from vivavoce.transport.pace import Pace
 from vivavoce.transport.playout_clock import PlayoutClock
@@ -27,17 +27,12 @@ from vivavoce.transport.stats import SLOT_TICKS, ReceiverStats
 
 FORESEEN_TICKS = 2_880  # 60 ms: enough to tell a pitch
 FORESEEN_WITHIN_TICKS = 48_000  # of the beginning of a gap: longer ones have long faded
-PLC_STEP_TICKS = 120  # libopus conceals multiples of 2.5 ms
 RESYNC_S = 0.5  # further off than this the position jumps; nearer, it slides
 LEAD_DECAY = 0.999  # per slot: a block size that is no longer used is forgotten in twenty seconds
 FADE_S = 0.005  # from the concealed course to the repaired one
-MAX_LATE = 8  # late payloads kept to repair the decoder: more than 160 ms later nobody hears the difference
 RECENT_SLOTS = 3000  # one minute
 SYNTHESISED = ("dred", "plc", "dtx")  # sources that are no waveform of the sender's
 TOLD_BEFORE = 960  # ticks before a gap
-MAX_DESCRIBING = 60  # packets that are asked for what they say of a slot: more than a second of them
-PAUSE = "the sender pauses"
-MIDDLE = "came in its middle"
 
 
 class Slot(NamedTuple):
@@ -54,30 +49,6 @@ class Slot(NamedTuple):
     ticks: int
     source: str
     reason: str
-
-
-class _Choice(NamedTuple):
-    source: str
-    reason: str
-    ticks: int
-    payload: Payload | None = None
-    redundancy: DredRedundancy | None = None
-
-
-@dataclass
-class _Gap:
-    """A run of concealed slots, and what is needed to mend its traces."""
-
-    start: int
-    sequence_before: int | None
-    snapshot: bytes
-    foreseen: bool = False  # what comes behind it, by the concealer
-    told: DredRedundancy | None = None  # the last that it was told of
-    late: dict[int, Payload] = field(default_factory=dict)
-    ticks: int = 0
-    samples: int = 0
-    silent_samples: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
 
 
 class Player:
@@ -104,14 +75,11 @@ class Player:
         self.delay_changes: deque[tuple[float, float]] = deque(maxlen=RECENT_SLOTS)
         self.ended_at: int | None = None
         self._buffer, self._clock, self._concealer, self._stats, self._lock = buffer, clock, concealer, stats, lock
-        self._dred = DredReceiver()
+        self._chooser = Chooser(buffer, concealer.listens)
         self._decoder = OpusDecoder(sample_rate)
         self._pending = np.zeros(0, np.float32)
         self._playing = False
-        self._slot_ticks = SLOT_TICKS
-        self._last_sequence: int | None = None
-        self._paused = False
-        self._gap: _Gap | None = None
+        self._gap: Gap | None = None
         self._pace = Pace(sample_rate, clock)
 
     @property
@@ -126,13 +94,9 @@ class Player:
         return self._begun and (self._playing or self._clock.anchored) and end <= self.position
 
     def note_late(self, payload: Payload) -> None:
-        """Keep a payload whose time is over if its slot was concealed: it can still repair the decoder."""
-        gap = self._gap
-        if gap is None or payload.timestamp < gap.start or payload.timestamp in gap.late:
-            return
-        if len(gap.late) == MAX_LATE:
-            del gap.late[min(gap.late)]
-        gap.late[payload.timestamp] = payload
+        """Keep a payload whose time is over if its slot was concealed: it can still lead and repair."""
+        if self._gap is not None:
+            self._gap.note_late(payload)
 
     def note_sequence(self, sequence: int, timestamp: int) -> None:
         """A primary arrived; if it follows the last one played without a gap in sequence, the sender had paused."""
@@ -140,17 +104,7 @@ class Player:
         if gap is None or gap.sequence_before is None or sequence != gap.sequence_before + 1 or timestamp < gap.start:
             return
         if gap.ticks and timestamp >= gap.start + gap.ticks:
-            stats = self._stats
-            stats.slot_ticks["plc"] -= gap.ticks
-            stats.slot_ticks["dtx"] += gap.ticks
-            stats.concealed_samples -= gap.samples
-            stats.silent_concealed_samples -= gap.silent_samples
-            stats.concealment_events -= 1
-            for reason, count in gap.reasons.items():
-                stats.reasons["plc", reason] -= count
-                stats.reasons["dtx", PAUSE] += count
-            gap.reasons.clear()
-            gap.ticks = gap.samples = gap.silent_samples = 0
+            gap.count_as_pause(self._stats, PAUSE)
 
     # -- called by the playing thread --
 
@@ -223,56 +177,12 @@ class Player:
             self._note_delay(time)
         return 0
 
-    def _choose(self) -> _Choice:
-        position = self.position
-        if (payload := self._buffer.at(position)) is not None:
-            reason = "in time" if payload.source == "primary" else "primary missing, copy in a later packet"
-            return _Choice(payload.source, reason, payload.ticks, payload)
-        if (payload := self._buffer.covering(position)) is not None:
-            rest = payload.timestamp + payload.ticks - position
-            if rest >= PLC_STEP_TICKS:
-                return _Choice(payload.source, MIDDLE, rest, payload)
-            self.position += rest
-            return self._choose()
-        ticks = min(self._slot_ticks, SLOT_TICKS)
-        following = self._buffer.after(position)
-        paused = self._paused
-        if following is not None:
-            paused = self._pauses_until(following)
-            if following.lbrr and following.timestamp - following.ticks == position and not paused:
-                return _Choice("lbrr", "no copy, but the next packet describes it", following.ticks, following)
-            room = following.timestamp - position
-            if room < ticks:
-                ticks = room // PLC_STEP_TICKS * PLC_STEP_TICKS
-                if not ticks:
-                    self.position = following.timestamp
-                    return self._choose()
-        if paused:
-            return _Choice("dtx", PAUSE, ticks)
-        if (redundancy := self._describing(position + ticks // 2)) is not None:
-            return _Choice("dred", "no copy, but a later packet describes it", ticks, None, redundancy)
-        return _Choice("plc", "nothing usable arrived" if following is None else "lost, later packets are here", ticks)
+    def _choose(self) -> Choice:
+        choice = self._chooser.choose(self.position)
+        self.position = choice.timestamp
+        return choice
 
-    def _describing(self, time: int) -> DredRedundancy | None:
-        """What the first packet after this time that describes it says of it: it is the finest."""
-        if not self._concealer.listens:
-            return None
-        for payload in self._buffer.payloads_after(time, MAX_DESCRIBING):
-            redundancy = self._dred.redundancy_of(payload.timestamp, payload.data, payload.dred)
-            if redundancy is not None and redundancy.begin <= time < redundancy.end:
-                return redundancy
-        return None
-
-    def _pauses_until(self, following: Payload) -> bool:
-        """Whether this slot belongs to a pause of the sender, and not to the packets lost before `following`."""
-        if following.sequence is None or self._last_sequence is None:
-            return self._paused
-        missing = following.sequence - self._last_sequence - 1
-        if missing <= 0:
-            return missing == 0
-        return self._paused and following.timestamp - self.position > missing * following.ticks
-
-    def _decode(self, choice: _Choice) -> tuple[np.ndarray, _Choice]:
+    def _decode(self, choice: Choice) -> tuple[np.ndarray, Choice]:
         """The slot's sound; a payload that cannot be decoded is dropped and the next best source tried."""
         while choice.payload is not None:
             try:
@@ -283,19 +193,29 @@ class Player:
                     self._buffer.remove(choice.payload.timestamp)
                     choice = self._choose()
         if choice.source in ("plc", "dred") and self._gap is None:
-            gap = _Gap(self.position, self._last_sequence, self._decoder.snapshot())
+            gap = Gap(self.position, self._chooser.last_sequence, self._decoder.snapshot())
             with self._lock:
                 self._gap = gap
         count = self._samples(choice.ticks)
         if choice.source == "plc" and self._concealer.foresees:
             self._foresee()
-        if choice.redundancy is not None:
-            self._tell(choice.redundancy)
+        if (redundancy := choice.redundancy or self._said_late(choice)) is not None:
+            self._tell(redundancy)
         if choice.source == "dtx":
             return self._decoder.conceal(count), choice
         samples = self._concealer.conceal(self._decoder, count)
         remark = self._concealer.remark
         return samples, choice._replace(reason=f"{choice.reason}; {remark}") if remark else choice
+
+    def _said_late(self, choice: Choice) -> DredRedundancy | None:
+        """What the newest packet that came too late says of a gap whose rest nobody describes."""
+        gap = self._gap
+        if gap is None or choice.source != "plc":
+            return None
+        with self._lock:
+            late = [gap.late[timestamp] for timestamp in sorted(gap.late, reverse=True)]
+        said = (self._chooser.said_by(payload) for payload in late)
+        return next((each for each in said if each is not None and each.end > gap.start), None)
 
     def _tell(self, redundancy: DredRedundancy) -> None:
         """Let the concealer know what a packet says of the gap, from here on."""
@@ -326,56 +246,30 @@ class Player:
             self._decoder.restore(state)
         self._concealer.foresee(np.concatenate(heard), self._samples(payloads[0].timestamp - gap.start))
 
-    def _decode_payload(self, choice: _Choice, payload: Payload) -> np.ndarray:
+    def _decode_payload(self, choice: Choice, payload: Payload) -> np.ndarray:
         count = self._samples(choice.ticks)
         if choice.source == "lbrr":
             pcm = self._decoder.decode_lbrr(payload.data, count)
         else:
             late = self._late_run()
             course = self._concealed_course() if late or choice.reason == MIDDLE else None
-            self._repair(late)
+            if late and self._gap is not None and self._gap.repair(self._decoder, late):
+                with self._lock:
+                    self._stats.late_payloads_used += len(late)
             pcm = self._decoder.decode(payload.data)
             pcm = pcm[len(pcm) - count :]
             if course is not None:
                 course = course[:count]  # a packet may be as short as 2.5 ms
                 fade = (np.arange(len(course), dtype=np.float32) + 0.5) / len(course)
                 pcm[: len(course)] = (1 - fade) * course + fade * pcm[: len(course)]
-            self._paused = is_dtx(payload.data)
-            self._last_sequence = payload.sequence
-            self._slot_ticks = payload.ticks
+            self._chooser.played(payload)
         with self._lock:
             self._gap = None
         return self._concealer.receive(pcm)
 
     def _late_run(self) -> list[Payload]:
-        """What came too late to be heard, as far as it leads up to the present without a hole, oldest first."""
         with self._lock:
-            late = {} if self._gap is None else dict(self._gap.late)
-        run: list[Payload] = []
-        end = self.position
-        for timestamp in sorted(late, reverse=True):
-            if timestamp + late[timestamp].ticks != end:
-                break
-            run.insert(0, late[timestamp])
-            end = timestamp
-        return run
-
-    def _repair(self, late: list[Payload]) -> None:
-        """After a gap, decode what came too late, so that the decoder's state is the sender's again."""
-        gap = self._gap
-        if gap is None or not late:
-            return
-        concealed = self._decoder.snapshot()
-        if late[0].timestamp == gap.start:
-            self._decoder.restore(gap.snapshot)
-        try:
-            for payload in late:
-                self._decoder.decode(payload.data)
-        except PacketError:
-            self._decoder.restore(concealed)
-            return
-        with self._lock:
-            self._stats.late_payloads_used += len(late)
+            return [] if self._gap is None else self._gap.late_run(self.position)
 
     def _concealed_course(self) -> np.ndarray | None:
         """How a gap would have gone on, to fade from; None for a concealer that fades at its own joins."""
@@ -386,7 +280,7 @@ class Player:
         self._decoder.restore(state)
         return course
 
-    def _count(self, choice: _Choice, pcm: np.ndarray, time: float) -> None:
+    def _count(self, choice: Choice, pcm: np.ndarray, time: float) -> None:
         stats, source, count = self._stats, choice.source, len(pcm)
         self.slots.append(Slot(self.position, choice.ticks, source, choice.reason))
         stats.slot_ticks[source] += choice.ticks
@@ -400,15 +294,8 @@ class Player:
             stats.jitter_buffer_delay += count * max(0.0, time - choice.payload.arrival)
             capture = choice.payload.ticks / OPUS_CLOCK_HZ  # which our delay counts in, and W3C's does not
             stats.jitter_buffer_target_delay += count * max(0.0, self._clock.delay_s - capture)
-        if source == "plc" and (gap := self._gap) is not None:
-            stats.concealment_events += not gap.ticks
-            silent = count if energy == 0 else 0
-            stats.concealed_samples += count
-            stats.silent_concealed_samples += silent
-            gap.ticks += choice.ticks
-            gap.samples += count
-            gap.silent_samples += silent
-            gap.reasons[choice.reason] += 1
+        if source == "plc" and self._gap is not None:
+            self._gap.count(stats, choice.ticks, count, energy == 0, choice.reason)
 
     def _note_delay(self, time: float) -> None:
         self.delay_changes.append((time, 1000 * (time - self._clock.captured(self.position))))
