@@ -4,9 +4,10 @@
 
 Parts: `calls`, scores of calls over modelled and measured losses, and their impact beside a call without loss;
 `bursts`, the same over gaps of one length; `delay`, quality against playout delay, drawn into --output; `lost`, ESTOI
-of lost spans alone; `words`, word errors of pocketsphinx against its own transcript of the call without loss; `levels`,
-rate and distortion of every level on readers that the RDO-VAE never heard, and after the vocoder; `second`, the rate of
-one second of redundancy in every packet; `speed`, what the encoder costs. Scores are kept in --output.
+of lost spans alone; `words`, word errors of pocketsphinx (the extra `bench`) against its own transcript of the call
+without loss; `levels`, rate and distortion of every level on readers that the RDO-VAE never heard, and after the
+vocoder; `second`, the rate of one second of redundancy in every packet; `speed`, what the encoder costs. Scores are
+kept in --output.
 """
 
 from __future__ import annotations

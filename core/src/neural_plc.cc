@@ -23,6 +23,10 @@ constexpr int kAttenuations = sizeof kAttenuation / sizeof *kAttenuation;
 constexpr float kLevel = .4f;       // added to c0
 constexpr float kContrast = 1.15f;  // factor of the other coefficients
 
+// What was told is smoother than speech too, if less, and the vocoder the same: as above. On split val, measured-high at
+// 72 kb/s, PLCMOS is 2.99 / 3.13 / 3.25 / 3.29 for 1 / 1.1 / 1.2 / 1.3, PESQ 1.66 / 1.68 / 1.70 / 1.67.
+constexpr float kToldContrast = 1.25f;
+
 constexpr float kMaxRise = 2.f;  // of energy over what preceded the gap: 3 dB
 constexpr float kMaxFeature = 64.f;  // of what is told
 constexpr float kMaxWrong = 4.f;
@@ -123,6 +127,7 @@ void NeuralPlc::Predict(float* features) {
   s.told_so[frame % kRecent] = Told(frame, told);
   if (s.told_so[frame % kRecent]) {
     Hear(told, features);
+    for (int i = 1; i < kBarkBands; ++i) features[i] *= kToldContrast;
     s.rise_db[frame % kRecent] = s.told_rise_db;
     return;
   }

@@ -42,10 +42,10 @@ def model(tmp_path, monkeypatch):
 
 def described(model, chunks=26, change=lambda payload: payload):
     """The packets of `speech`, each with what it says of the past."""
-    sender = dred.DredSender(RATE, LOOK_AHEAD, model)
+    sender = dred.DredSender(RATE, LOOK_AHEAD, model=model)
     stream = []
     for index, datagram in packets(bitrate_bps=24_000):
-        sender.hear(speech()[FRAME * index : FRAME * (index + 1)])
+        sender.process(speech()[FRAME * index : FRAME * (index + 1)])
         packet = RtpPacket.parse(datagram)
         payload = sender.payload(960, LevelSchedule(0), chunks)
         body = packet.payload if payload is None else dred.with_dred(packet.payload, change(payload))
@@ -111,9 +111,9 @@ def test_what_comes_too_late_leads_the_concealment(model, monkeypatch):
 
 def test_times_agree_with_the_decoded_signal(model):
     """The newest chunk of packet n has a frame centred on the beginning of the packet, as a decoder plays it."""
-    sender = dred.DredSender(RATE, LOOK_AHEAD, model)
+    sender = dred.DredSender(RATE, LOOK_AHEAD, model=model)
     for index in range(60):
-        sender.hear(speech()[FRAME * index : FRAME * (index + 1)])
+        sender.process(speech()[FRAME * index : FRAME * (index + 1)])
     payload = sender.payload(960, LevelSchedule(0), 3)
     packet = dred.with_dred(RtpPacket.parse(packets()[59][1]).payload, payload)
     redundancy = dred.DredReceiver().redundancy_of(59 * 960, packet)
@@ -157,7 +157,7 @@ def test_a_stock_decoder_plays_the_same_samples(model):
 
 def test_a_model_of_another_system_is_refused():
     with pytest.raises(dred.ModelError, match="system rdovae"):
-        dred.DredSender(RATE, LOOK_AHEAD, str(find_model("plc-base-v1")))
+        dred.DredSender(RATE, LOOK_AHEAD, model=str(find_model("plc-base-v1")))
 
 
 def test_a_packet_is_read_again_where_only_its_copy_was_read(model):
@@ -184,9 +184,9 @@ def test_a_gap_that_began_with_a_standing_tone_goes_on_as_told():
 def test_wider_speech_is_heard_at_the_same_time(model, sample_rate):
     heard = []
     for rate in (RATE, sample_rate):
-        sender, samples = dred.DredSender(rate, LOOK_AHEAD * rate // RATE, model), resample(speech(), RATE, rate)
+        sender, samples = dred.DredSender(rate, LOOK_AHEAD * rate // RATE, model=model), resample(speech(), RATE, rate)
         for frame in samples[: 60 * rate // 50].astype(np.float32).reshape(60, -1):
-            sender.hear(frame)
+            sender.process(frame)
         assert sender.steps == 60
         heard.append(np.array([sender.loudness(age) for age in range(55)]))
     aligned, late, early = (np.abs(heard[0][2 + shift : 53 + shift] - heard[1][2:53]).mean() for shift in (0, 1, -1))

@@ -20,43 +20,79 @@ from vivavoce.redundancy.payload import CHUNK_TICKS, MAX_CHUNKS, OFFSET_TICKS, O
 EXTENSION_ID = 122  # of the padding of Opus packets; 124 and 126 are libopus's own
 RELEASED: dict[int, str] = {1: "rdovae-base-v1"}  # models by identifier; each stays readable for ever
 MODEL = "rdovae-base-v1"
-SPEECH_RATE = 16_000
+SPEECH_RATE, HOP = 16_000, 160
 HOP_TICKS, STEP_TICKS = 480, 960
 MAX_KEPT = 64  # packets whose redundancy a receiver has read: more than a second of them
 
 
 class DredSender:
-    """The sending half: hears every frame, and describes the past when asked.
+    """The sending half: hears what is spoken and describes the past when asked. A `Processor` that changes nothing.
 
     Args:
         sample_rate: Of the frames: 8, 12, 16, 24 or 48 kHz.
-        delay_samples: By how much a decoder's signal is later than the frames.
+        decoder_delay_samples: By how much a decoder's signal is later than the frames.
+        frame_samples: Of a frame; by default 20 ms.
         model: An RDO-VAE of the package, or path.
+
+    Attributes:
+        sample_rate, frame_samples: As given.
+        delay_samples: 0.
 
     Raises:
         ModelError: The model is missing, damaged or of another system.
     """
 
-    def __init__(self, sample_rate: int, delay_samples: int, model: str | Path = MODEL) -> None:
+    def __init__(
+        self,
+        sample_rate: int,
+        decoder_delay_samples: int,
+        frame_samples: int | None = None,
+        model: str | Path = MODEL,
+    ) -> None:
         self._model = load_model(find_model(model))
         if self._model.core.system != "rdovae":
             raise ModelError(Path(model), f"must be of the system rdovae, got {self._model.core.system}")
         self._encoder = _core.DredEncoder(self._model.core)
         shortest = _core.Resampler(sample_rate, SPEECH_RATE)
         ticks_per_sample = np.lcm(sample_rate, SPEECH_RATE) // sample_rate
-        extra = max(0, delay_samples * int(ticks_per_sample) - shortest.delay_ticks)
+        extra = max(0, decoder_delay_samples * int(ticks_per_sample) - shortest.delay_ticks)
         self._resampler = _core.Resampler(sample_rate, SPEECH_RATE, extra)
         self._ticks_per_sample = 48_000 // sample_rate
+        self.sample_rate, self.delay_samples = sample_rate, 0
+        self.frame_samples = sample_rate // 50 if frame_samples is None else frame_samples
+        self._begin()
+
+    def _begin(self) -> None:
         self._heard = 0  # ticks
         self._waiting = np.zeros(0, np.float32)
 
-    def hear(self, frame: np.ndarray) -> None:
-        """Take the next frame, whatever becomes of its packet: shape (samples,), float32."""
+    def process(self, frame: np.ndarray) -> np.ndarray:
+        """Hear the next frame, whatever becomes of its packet, and give it back.
+
+        Args:
+            frame: Shape (frame_samples,), floating point in [-1, 1).
+
+        Raises:
+            ValueError: It has another shape.
+        """
+        if frame.shape != (self.frame_samples,):
+            raise ValueError(f"frame must have shape ({self.frame_samples},), got {frame.shape}")
         samples = np.concatenate([self._waiting, self._resampler.process(np.asarray(frame, np.float32))])
-        whole = len(samples) // 160 * 160
+        whole = len(samples) // HOP * HOP
         self._encoder.push(samples[:whole])
         self._waiting = samples[whole:]
         self._heard += len(frame) * self._ticks_per_sample
+        return frame
+
+    def flush(self) -> np.ndarray:
+        """Nothing: there is no delay."""
+        return np.zeros(0, np.float32)
+
+    def reset(self) -> None:
+        """Forget the signal."""
+        self._encoder.reset()
+        self._resampler.reset()
+        self._begin()
 
     def loudness(self, age: int) -> float:
         """Of a step, so many before the newest, in the units of the first cepstral coefficient."""

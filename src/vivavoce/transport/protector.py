@@ -72,7 +72,7 @@ class Protector:
     def listen(self, sample_rate: int, delay_samples: int) -> None:
         """Get ready to hear frames, which a decoder plays later by so many samples."""
         if self.asked.dred_ms or self.asked.auto:
-            self._dred_sender = DredSender(sample_rate, delay_samples)
+            self._dred_sender = DredSender(sample_rate, delay_samples, sample_rate * self._frame_ms // 1000)
         self._apply()
 
     def replan(
@@ -97,7 +97,7 @@ class Protector:
     def hear(self, frame: np.ndarray) -> None:
         """Take the next frame, whatever becomes of its packet: shape (samples,), float32."""
         if self._dred_sender is not None:
-            self._dred_sender.hear(frame)
+            self._dred_sender.process(frame)
 
     def wrap(self, timestamp: int, packet: bytes, copy: bytes | None) -> tuple[int, bytes]:
         """Payload type and RTP payload of an Opus packet, of which later ones carry a copy, or the other one given."""
