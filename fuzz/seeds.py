@@ -100,6 +100,22 @@ def opus_extensions() -> list[bytes]:
     ]
 
 
+def dred() -> list[bytes]:
+    """Payloads of all lengths and levels, of noise that comes and goes."""
+    import numpy as np
+
+    from vivavoce.redundancy.dred import DredSender
+    from vivavoce.redundancy.payload import LEVELS, MAX_CHUNKS, SLOPES, LevelSchedule
+
+    chance = np.random.default_rng(SEED)
+    sender, seeds = DredSender(16_000, 104), []
+    for step in range(120):
+        sender.process((0.1 * chance.random() * chance.standard_normal(320)).astype(np.float32))
+        levels = LevelSchedule(step % LEVELS, step % len(SLOPES))
+        seeds.append(sender.payload(960, levels, 1 + step % MAX_CHUNKS))
+    return [seed for seed in seeds if seed is not None]
+
+
 def receiver() -> list[bytes]:
     from vivavoce.redundancy.red import RedHistory
     from vivavoce.transport.rtp import RtpPacket

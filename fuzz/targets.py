@@ -192,6 +192,53 @@ def opus_extensions() -> Check:
     return check
 
 
+def dred() -> Check:
+    """Make the check of both parsers of deep redundancy, which must agree.
+
+    Inputs get the check that they should have, so that what is behind it is reached.
+    """
+    import numpy as np
+
+    from vivavoce._core import DredReader
+    from vivavoce.errors import PacketError
+    from vivavoce.models import find_model, load_model
+    from vivavoce.redundancy.dred import MODEL, RELEASED
+    from vivavoce.redundancy.image import payload_model
+    from vivavoce.redundancy.payload import MAX_CHUNKS, DredPayload, with_check
+    from vivavoce.training.export import read_weights
+
+    path = find_model(MODEL)
+    model = load_model(path).core
+    (identifier,) = (identifier for identifier, name in RELEASED.items() if name == MODEL)
+    reference = payload_model(read_weights(path.with_suffix(".safetensors"))[0], identifier)
+
+    def parse(data: bytes) -> DredPayload:
+        return DredPayload.parse(with_check(data), reference)
+
+    cost = limited(parse, PacketError)
+
+    def check(data: bytes) -> None:
+        cost(data)
+        try:
+            payload = parse(data)
+        except PacketError:
+            payload = None
+        try:
+            reader = DredReader(model, with_check(data))
+        except ValueError:
+            reader = None
+        if payload is None or reader is None:
+            if payload is not reader:
+                raise FindingError(f"the reference read {payload!r}, the core {reader!r}")
+            return
+        if (reader.offset, reader.shortened(MAX_CHUNKS)) != (payload.offset, payload.write(reference)):
+            raise FindingError(f"the core read something other than {payload!r}")
+        if not np.isfinite(reader.features(reader.chunks - 1)).all():
+            raise FindingError("features that are not finite")
+
+    return check
+
+
 def receiver() -> Check:
     """Make the check of a receiver that gets datagrams at any time, between requests for samples.
 
@@ -230,6 +277,6 @@ def canary() -> Check:
 
 
 TARGETS: dict[str, Callable[[], Check]] = {
-    target.__name__: target for target in (rtp, rtcp, red, sdp, opus_packet, opus_extensions, receiver)
+    target.__name__: target for target in (rtp, rtcp, red, sdp, opus_packet, opus_extensions, dred, receiver)
 }
 HIDDEN: dict[str, Callable[[], Check]] = {"canary": canary}

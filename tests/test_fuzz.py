@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HARNESS = Path(__file__).parents[1] / "fuzz" / "fuzz_parsers.py"
-TARGETS = ["rtp", "rtcp", "red", "sdp", "opus_packet", "opus_extensions", "receiver"]
+TARGETS = ["rtp", "rtcp", "red", "sdp", "opus_packet", "opus_extensions", "dred", "receiver"]
 # The versions for which the dev extra brings atheris.
 EXPECTED = bool(os.environ.get("CI")) and sys.platform == "linux" and sys.version_info < (3, 14)
 
@@ -27,6 +27,13 @@ def test_a_few_seconds_of_fuzzing_find_nothing(target):
     result = fuzz(target, "--minutes", "0.05")
     assert result.returncode == 0, result.stdout + result.stderr
     assert " edges, " in result.stdout
+
+
+def test_mutated_descriptions_are_read_or_refused():
+    command = [sys.executable, str(HARNESS.with_name("mutate_dred.py")), "--count", "5000", "--jobs", "1"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("5000 payloads, ")
 
 
 def test_a_faulty_parser_is_found_and_its_input_kept():

@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 
 import torch
-from dred_payloads import checked
 
 from parser_limits import assert_cheap
 from vivavoce._core import DredEncoder, DredReader, Model, RdoVaeNetwork, speech_features
 from vivavoce.errors import PacketError
 from vivavoce.redundancy.image import payload_model, rdovae_image
-from vivavoce.redundancy.payload import MAX_CHUNKS, SLOPES, DredPayload, LevelSchedule
+from vivavoce.redundancy.payload import MAX_CHUNKS, SLOPES, DredPayload, LevelSchedule, with_check
 from vivavoce.redundancy.rdovae import SIZES, RdoVae
 
 ID = 9
@@ -160,7 +159,7 @@ def test_both_parsers_read_or_refuse_the_same(model, reference, encoder, data):
     for _ in range(data.draw(st.integers(0, 3))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     received = bytes(damaged[: data.draw(st.integers(0, len(damaged)))] if data.draw(st.booleans()) else damaged)
-    for bytes_ in (received, checked(received)):
+    for bytes_ in (received, with_check(received)):
         try:
             want = DredPayload.parse(bytes_, reference)
         except PacketError:
@@ -174,7 +173,7 @@ def test_both_parsers_read_or_refuse_the_same(model, reference, encoder, data):
 
 
 def test_the_largest_payload_is_cheap(model):
-    data = checked(bytes([ord("V"), ID, 0, 0]) + bytes(range(256)) * 15)
+    data = with_check(bytes([ord("V"), ID, 0, 0]) + bytes(range(256)) * 15)
     assert_cheap(lambda data: DredReader(model, data), data, ValueError)
     with pytest.raises(ValueError, match="no DRED payload"):
         DredReader(model, bytes(1 << 20))

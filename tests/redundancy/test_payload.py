@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from dred_payloads import checked
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from vivavoce.redundancy.payload import (
     PayloadModel,
     SymbolTables,
     model_id,
+    with_check,
 )
 
 LATENT, STATE = 6, 9
@@ -82,18 +82,20 @@ def test_damage_is_found(payload, data):
 
 @given(payloads.map(lambda payload: payload.write(MODEL)).flatmap(mutations))
 def test_what_others_write_is_read_or_refused(data):
-    for received in (data, checked(data)):
+    for received in (data, with_check(data)):
         assert_read_or_refused(lambda data: DredPayload.parse(data, MODEL), lambda read: read.write(MODEL), received)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_with_a_true_check_are_a_payload_or_end_too_early(coded):
-    data = checked(bytes([ord("V"), 7, 0, 0]) + coded)
+    data = with_check(bytes([ord("V"), 7, 0, 0]) + coded)
     assert_read_or_refused(lambda data: DredPayload.parse(data, MODEL), lambda read: read.write(MODEL), data)
 
 
 def test_the_largest_payload_costs_no_more_than_its_length():
-    assert_cheap(lambda data: DredPayload.parse(data, MODEL), checked(bytes([ord("V"), 7, 0, 0]) + bytes([255]) * 4092))
+    assert_cheap(
+        lambda data: DredPayload.parse(data, MODEL), with_check(bytes([ord("V"), 7, 0, 0]) + bytes([255]) * 4092)
+    )
 
 
 @pytest.mark.parametrize(

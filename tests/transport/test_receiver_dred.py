@@ -8,7 +8,6 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from dred_payloads import checked
 
 from transport.streams import on_time, packets, play, speech
 from vivavoce._core import speech_features
@@ -18,7 +17,7 @@ from vivavoce.concealment.neural import NeuralConcealment
 from vivavoce.models import find_model
 from vivavoce.redundancy import dred
 from vivavoce.redundancy.image import rdovae_image
-from vivavoce.redundancy.payload import LevelSchedule
+from vivavoce.redundancy.payload import LevelSchedule, with_check
 from vivavoce.redundancy.rdovae import SIZES, RdoVae
 from vivavoce.transport.receiver import Receiver
 from vivavoce.transport.rtp import RtpPacket
@@ -131,7 +130,7 @@ def test_times_agree_with_the_decoded_signal(model):
     [
         pytest.param(lambda payload: b"D" + payload[1:], id="another magic"),
         pytest.param(
-            lambda payload: checked(payload[:1] + bytes([2]) + payload[2:]), id="a model that is not released"
+            lambda payload: with_check(payload[:1] + bytes([2]) + payload[2:]), id="a model that is not released"
         ),
         pytest.param(lambda payload: payload[:-1] + bytes([payload[-1] ^ 1]), id="damaged"),
         pytest.param(lambda payload: b"V", id="too short"),

@@ -25,6 +25,7 @@ PREFIX = 4  # bytes before those that are range coded
 MAX_PAYLOAD = 4096
 MAX_CHUNKS = 26
 LEVELS = 16
+LAMBDA_RATIO = 500  # bits against distortion, by which levels are trained: the coarsest beside the finest
 SLOPES = (0, 2, 3, 4, 6, 8, 12, 16)  # sixteenths of a level a chunk
 OFFSETS = range(-64, 192)  # units of 2.5 ms
 OFFSET_TICKS = 120  # of the RTP clock, 48 kHz
@@ -126,7 +127,7 @@ class DredPayload:
         if PREFIX + len(coded) > MAX_PAYLOAD:
             raise ValueError(f"no payload: {PREFIX + len(coded)} bytes")
         head = bytes([MAGIC, VERSION << 5 | model.id])
-        return head + _check(head + coded) + coded
+        return with_check(head + bytes(2) + coded)
 
     @classmethod
     def parse(cls, data: bytes, model: PayloadModel) -> DredPayload:
@@ -137,8 +138,8 @@ class DredPayload:
         """
         if model_id(data) != model.id:
             raise PacketError(f"a DRED payload of model {model_id(data)}, not {model.id}")
-        head, check, coded = data[:2], data[2:PREFIX], data[PREFIX:]
-        if check != _check(head + coded):
+        coded = data[PREFIX:]
+        if data != with_check(data):
             raise PacketError("a DRED payload whose check is wrong")
         decoder = RangeDecoder(coded)
         chunks = 1 + decoder.decode_number(MAX_CHUNKS)
@@ -178,8 +179,10 @@ def model_id(data: bytes) -> int:
     return data[1] & (MODELS - 1)
 
 
-def _check(data: bytes) -> bytes:
-    return binascii.crc_hqx(data, 0xFFFF).to_bytes(2, "big")
+def with_check(data: bytes) -> bytes:
+    """A payload with the check that it should have."""
+    head, coded = data[:2], data[PREFIX:]
+    return head + binascii.crc_hqx(head + coded, 0xFFFF).to_bytes(2, "big") + coded
 
 
 def _write_vector(encoder: RangeEncoder, numbers: tuple[int, ...], tables: SymbolTables, level: int) -> None:
