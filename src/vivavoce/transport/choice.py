@@ -60,14 +60,14 @@ class Chooser:
 
     def choose(self, position: int) -> Choice:
         """The best for the slot that begins at this time."""
+        while remnant := self._remnant(position):
+            position += remnant
         if (payload := self._buffer.at(position)) is not None:
             reason = "in time" if payload.source == "primary" else "primary missing, copy in a later packet"
             return Choice(position, payload.ticks, payload.source, reason, payload)
         if (payload := self._buffer.covering(position)) is not None:
             rest = payload.timestamp + payload.ticks - position
-            if rest >= PLC_STEP_TICKS:
-                return Choice(position, rest, payload.source, MIDDLE, payload)
-            return self.choose(position + rest)
+            return Choice(position, rest, payload.source, MIDDLE, payload)
         ticks = min(self._slot_ticks, SLOT_TICKS)
         following = self._buffer.after(position)
         paused = self._paused
@@ -78,14 +78,23 @@ class Chooser:
             room = following.timestamp - position
             if room < ticks:
                 ticks = room // PLC_STEP_TICKS * PLC_STEP_TICKS
-                if not ticks:
-                    return self.choose(following.timestamp)
         if paused:
             return Choice(position, ticks, "dtx", PAUSE)
         if (redundancy := self._describing(position + ticks // 2)) is not None:
             return Choice(position, ticks, "dred", "no copy, but a later packet describes it", None, redundancy)
         reason = "nothing usable arrived" if following is None else "lost, later packets are here"
         return Choice(position, ticks, "plc", reason)
+
+    def _remnant(self, position: int) -> int:
+        """Ticks, less than 2.5 ms, that are too few to be decoded or made; 0 where there are more, or a payload begins."""
+        if self._buffer.at(position) is not None:
+            return 0
+        if (payload := self._buffer.covering(position)) is not None:
+            ticks = payload.timestamp + payload.ticks - position
+        else:
+            following = self._buffer.after(position)
+            ticks = 0 if following is None else following.timestamp - position
+        return ticks if ticks < PLC_STEP_TICKS else 0
 
     def said_by(self, payload: Payload) -> DredRedundancy | None:
         """What a packet says of the time before it, as far as that is of use."""
