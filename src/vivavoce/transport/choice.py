@@ -86,7 +86,7 @@ class Chooser:
         return Choice(position, ticks, "plc", reason)
 
     def _remnant(self, position: int) -> int:
-        """Ticks that are too few to be decoded or made, less than 2.5 ms; 0 where there are more, or a payload begins."""
+        """Ticks that are too few to be played, less than 2.5 ms; 0 where there are more, or a payload begins."""
         if self._buffer.at(position) is not None:
             return 0
         if (payload := self._buffer.covering(position)) is not None:
