@@ -49,6 +49,18 @@ def test_who_waits_longer_hears_rarer_descriptions_of_more(packet_ms):
     assert reach == [40, 60, 200, 500, 1040, 1040]
 
 
+@pytest.mark.parametrize("text", ["dred", "lbrr+dred", "red:1+dred"])
+@pytest.mark.parametrize("packet_ms", [10, 20, 60])
+def test_descriptions_leave_opus_what_it_needs(text, packet_ms):
+    protection = Protection.parse(text)
+    headers = 8 * 5 * 1000 / packet_ms if protection.red else 0
+    least = 6_000 * (1 + len(protection.red)) + headers
+    for spare in (0, 0.1, 1_000, 3_333.3):
+        division = divide(least + spare, protection, loss(1.0), packet_ms)
+        assert division.opus_bps == pytest.approx(6_000, abs=1e-3)
+        assert division.dred_bps == pytest.approx(spare, abs=1e-3)
+
+
 def test_long_bursts_need_frequent_descriptions():
     periods = [divide(32_000, DRED, loss(0.2, burst), 20, None, 1100).dred_every for burst in (1, 2, 4)]
     assert periods[0] > periods[1] > periods[2] >= 8

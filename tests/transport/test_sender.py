@@ -246,3 +246,14 @@ def test_reported_bursts_decide_how_often_the_past_is_described():
         stream.receive_rtcp(rtcp.serialize_compound([rtcp.ReceiverReport(3), rtcp.ExtendedReport(3, (metrics,))]), 1.0)
         every.append(stream.redundancy["dred"]["every"])
     assert every[0] > every[1] > 4
+
+
+@pytest.mark.parametrize("protect", ["dred", "lbrr+dred", "auto"])
+@pytest.mark.parametrize("bitrate_bps", [6_000, 9_000, 14_000])
+def test_no_report_takes_from_opus_what_it_needs(protect, bitrate_bps):
+    stream = sender(protect, expected_loss_pct=None, bitrate_bps=bitrate_bps)
+    stream.receive_rtcp(report_of(7, 0.99), 1.0)
+    metrics = rtcp.VoipMetrics(7, burst_density=255, buffer_nominal=1)
+    stream.receive_rtcp(rtcp.serialize_compound([rtcp.ReceiverReport(3), rtcp.ExtendedReport(3, (metrics,))]), 2.0)
+    assert stream.redundancy["opus_bps"] >= 6_000
+    assert len(send_all(stream, speech(1.0))) == 50

@@ -65,11 +65,12 @@ def divide(
         rate -= copies * (red_bitrate_bps or 0.0)
     dred_bps, every, reach_ms = 0.0, 1, 0.0
     if protection.dred_ms:
-        dred_bps, every, reach_ms = _describe(rate, protection, forecast, packet_ms, playout_delay_ms)
+        spare = max(0.0, rate - MIN_OPUS_BITRATE_BPS * (1 if red_bitrate_bps is not None else 1 + copies))
+        dred_bps, every, reach_ms = _describe(rate, spare, protection, forecast, packet_ms, playout_delay_ms)
         rate -= dred_bps
     if copies and red_bitrate_bps is None:
         rate /= 1 + copies
-    if not MIN_OPUS_BITRATE_BPS <= rate < float("inf"):
+    if not MIN_OPUS_BITRATE_BPS <= round(rate, 3) < float("inf"):
         raise ValueError(
             f"{bitrate_bps:.0f} b/s with protection {protection} leaves {rate:.0f} b/s for Opus; "
             f"it needs {MIN_OPUS_BITRATE_BPS}"
@@ -78,15 +79,15 @@ def divide(
 
 
 def _describe(
-    rate: float, protection: Protection, forecast: LossForecast, packet_ms: float, delay_ms: float | None
+    rate: float, spare: float, protection: Protection, forecast: LossForecast, packet_ms: float, delay_ms: float | None
 ) -> tuple[float, int, float]:
-    """Rate of descriptions, packets from one to the next, and what they cover, in ms."""
+    """Rate of descriptions, as far as it can be spared, packets from one to the next, and what they cover, in ms."""
     delay_ms = USUAL_DELAY_MS if delay_ms is None else delay_ms
     reach_ms = min(max(delay_ms, CHUNK_MS), protection.dred_ms)
     burst_ms = min(packet_ms * forecast.burst(BURSTS), reach_ms / 2)
     period_ms = min(max((reach_ms - burst_ms) / PERIODS, SHORTEST_PERIOD_MS), LONGEST_PERIOD_MS)
     share = (DRED_SHARE + DRED_SHARE_PER_LOSS * forecast.rate) * math.sqrt(USUAL_PERIOD_MS / period_ms)
     finest_bits = FINEST_BITS + FINEST_CHUNK_BITS * reach_ms / CHUNK_MS
-    dred_bps = min(min(MOST_DRED_SHARE, share) * rate, 1000 * finest_bits / packet_ms)
+    dred_bps = min(min(MOST_DRED_SHARE, share) * rate, spare, 1000 * finest_bits / packet_ms)
     period_ms = min(period_ms, 1000 * finest_bits / dred_bps) if dred_bps > 0 else period_ms
     return dred_bps, max(1, round(period_ms / packet_ms)), reach_ms
