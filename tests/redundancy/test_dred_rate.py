@@ -85,3 +85,14 @@ def test_a_rate_for_nothing_says_so(speech_16k):
     rate = DredRate(sender, plan(1_000), PACKET_MS)
     assert not write_all(rate, sender, speech_16k).any()
     assert rate.tally.summary()["none"]["rate too low"] > 0
+
+
+def test_whatever_is_heard_a_description_fits_a_block_of_red():
+    class Sender(DredSender):
+        def payload(self, start, levels, chunks, age=0):
+            return bytes(50 * chunks + 10)  # longer than any speech makes it
+
+    sender = Sender(RATE, 0)
+    rate = DredRate(sender, plan(1_000_000), PACKET_MS)
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
+    assert 900 < write_all(rate, sender, noise).max() <= 1000

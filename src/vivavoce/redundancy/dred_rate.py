@@ -26,6 +26,7 @@ MAX_SILENT_STEPS = 20
 CREDIT_S = 0.5  # of the rate, saved up in silence
 SPEND = 0.15  # of what is saved, for one description
 TRIES = 3
+MOST_BYTES = 1000  # of a description: a block of RED holds 1023
 OVERHEAD = 5  # bytes that an extension adds to a packet of one frame, at most
 
 
@@ -150,6 +151,7 @@ class DredRate:
             return None
         allowed = self.plan.every * a_packet
         allowed = min(self._credit, allowed + SPEND * max(0.0, self._credit - allowed)) - OVERHEAD
+        allowed = min(allowed, MOST_BYTES)
         payload = self._fitting(start, allowed)
         if payload is not None:
             self._credit -= len(payload) + OVERHEAD

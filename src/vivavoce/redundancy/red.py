@@ -152,7 +152,6 @@ class RedHistory:
             timestamp: RTP timestamp of this packet, 32 bits.
             primary: The payload as it would be sent without RED.
             copy: What later packets repeat in its stead, such as a second encoding at a lower rate; None: the primary.
-
             beside: Further blocks of this packet alone.
 
         Returns:
