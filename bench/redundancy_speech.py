@@ -34,7 +34,7 @@ CHUNKS_PER_SECOND = 25
 ACTIVE = 3.0  # of the first cepstral coefficient, below the loudest frame, within which bands are compared
 VOICED, GROSS_OCTAVES = 0.1, 0.263  # of the voicing feature; a fifth of the frequency
 SECOND_CHUNKS = 25
-SECOND_LEVELS = ((3, 2), (6, 2), (9, 2), (9, 0), (12, 0), (15, 0))  # first level and index of the slope
+SECOND_LEVELS = ((6, 2), (9, 2), (10, 2), (10, 0), (12, 0), (15, 0))  # first level and index of the slope
 TURNS = 7
 SPEED_RATE_BPS = 32_000
 

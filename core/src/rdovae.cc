@@ -6,6 +6,7 @@
 
 #include "elementary.h"
 #include "range_coder.h"
+#include "sane.h"
 #include "simd.h"
 
 namespace vivavoce {
@@ -14,6 +15,7 @@ namespace {
 constexpr int kDilations[VaeStack::kLayers] = {1, 2, 2, 2, 2};
 constexpr float kSoftZero = 0.1f;  // how gradually a dead zone begins and ends
 constexpr float kRounder = 12582912.f;  // 1.5 * 2^23: a float that it is added to is rounded to a whole number
+constexpr float kLargest = 64.f;  // no feature of sound is larger
 constexpr float kUnit = 1.f / 65536;  // of scales and dead zones in the image
 constexpr uint32_t kMaxGru = 128, kDredModels = 32;
 constexpr int kMaxOutputs = 1024;  // rows of any layer, and six times the widest GRU
@@ -132,30 +134,37 @@ bool RdoVae::Bind(const ModelImage& image) {
       !image.Get(next++, 2 * encoder, kVaeStepInputs, &encoder_first_) ||
       !encoder_.Bind(image, &next, &encoder_layout_) ||
       !image.Get(next++, latent(), encoder_.width(), &latent_layer_) ||
+      !image.Get(next++, latent(), kVaeChunkFeatures, &encoder_direct_) ||
       !image.Get(next++, hidden, encoder_.width(), &encoder_hidden_) ||
       !image.Get(next++, this->state(), hidden, &state_layer_) ||
       !image.Get(next++, first, latent() + 1, &decoder_first_) ||
       !decoder_.Bind(image, &next, &decoder_layout_) ||
       !image.Get(next++, kVaeChunkFeatures, decoder_.width(), &output_) ||
+      !image.Get(next++, kVaeChunkFeatures, latent(), &decoder_direct_) ||
       !image.Get(next++, hidden, this->state(), &decoder_hidden_) ||
       !image.Get(next++, VaeStack::kLayers * decoder, hidden, &states_layer_) || next != header.tensors) {
     encoder_layout_ = decoder_layout_ = StateLayout();
     return false;
   }
+  chunk_ = encoder_layout_.Place(kVaeChunkFeatures, sizeof(float));
   model_ = static_cast<int>(d[4]);
   hidden_ = hidden;
   return true;
 }
 
 void RdoVae::Encode(Int8Path path, void* state, const float* features, float* latent, float* vector) const {
-  float outputs[kMaxOutputs];
+  float outputs[kMaxOutputs], direct[kMaxOutputs];
   int32_t sums[kMaxOutputs];
   int8_t hidden[kMaxOutputs];
+  float* const chunk = At<float>(state, chunk_);
+  std::copy_n(chunk + kVaeStepInputs, kVaeStepInputs, chunk);
+  for (int i = 0; i < kVaeStepInputs; ++i) chunk[kVaeStepInputs + i] = Limited(features[i], -kLargest, kLargest);
   encoder_first_.Apply(features, outputs);
   Squash(outputs, encoder_.heard(state), encoder_first_.rows);
   encoder_.Step(path, state);
   latent_layer_.Apply(path, encoder_.heard(state), sums, outputs);
-  std::copy_n(outputs, this->latent(), latent);
+  encoder_direct_.Apply(chunk, direct);
+  for (int i = 0; i < this->latent(); ++i) latent[i] = outputs[i] + direct[i];
   encoder_hidden_.Apply(path, encoder_.heard(state), sums, outputs);
   Squash(outputs, hidden, hidden_);
   state_layer_.Apply(path, hidden, sums, outputs);
@@ -176,7 +185,7 @@ void RdoVae::BeginDecoding(Int8Path path, void* state, const int8_t* numbers, in
 }
 
 void RdoVae::Decode(Int8Path path, void* state, const int8_t* numbers, int level, float* features) const {
-  float values[kDredMaxDimensions + 1], outputs[kMaxOutputs];
+  float values[kDredMaxDimensions + 1], outputs[kMaxOutputs], direct[kMaxOutputs];
   int32_t sums[kMaxOutputs];
   Restore(latent_, numbers, level, values);
   values[latent()] = 2.f / (kDredLevels - 1) * static_cast<float>(level) - 1.f;
@@ -184,7 +193,8 @@ void RdoVae::Decode(Int8Path path, void* state, const int8_t* numbers, int level
   Squash(outputs, decoder_.heard(state), decoder_first_.rows);
   decoder_.Step(path, state);
   output_.Apply(path, decoder_.heard(state), sums, outputs);
-  std::copy_n(outputs, kVaeChunkFeatures, features);
+  decoder_direct_.Apply(values, direct);
+  for (int i = 0; i < kVaeChunkFeatures; ++i) features[i] = outputs[i] + direct[i];
 }
 
 void RdoVae::Round(const Numbers& numbers, const float* values, int level, int8_t* rounded) {

@@ -98,7 +98,8 @@ class RdoVae {
   int model_ = 0, hidden_ = 0;
   StateLayout encoder_layout_, decoder_layout_;
   VaeStack encoder_, decoder_;
-  FloatDense encoder_first_ = {}, decoder_first_ = {}, decoder_hidden_ = {};
+  FloatDense encoder_first_ = {}, encoder_direct_ = {}, decoder_first_ = {}, decoder_direct_ = {}, decoder_hidden_ = {};
+  size_t chunk_ = 0;  // features of the last steps, in the encoder's state
   QuantisedDense latent_layer_ = {}, encoder_hidden_ = {}, state_layer_ = {}, states_layer_ = {}, output_ = {};
   Numbers latent_, state_;
 };

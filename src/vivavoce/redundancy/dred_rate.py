@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vivavoce.redundancy.dred import DredSender
-from vivavoce.redundancy.payload import LEVELS, MAX_CHUNKS, SLOPES, LevelSchedule
+from vivavoce.redundancy.payload import LAMBDA_RATIO, LEVELS, MAX_CHUNKS, SLOPES, LevelSchedule
 
-LEVELS_PER_E = (LEVELS - 1) / math.log(200)  # lambda's range, see redundancy.loss
+LEVELS_PER_E = (LEVELS - 1) / math.log(LAMBDA_RATIO)
 CHUNK_MS, STEP_MS = 40, 20
 COARSER_THAN_ALL = 3  # levels: a chunk that would have to be so much coarser than the coarsest is not worth its bits
 EASY = (0.3, 0.6, 0.8)  # what describing the first packets of a burst brings, beside later ones: PLC does well there

@@ -138,6 +138,8 @@ def rdovae_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) 
     sizes = [np.shape(arrays[f"{name}_quantiser.scale"])[1] for name in ("latent", "state")]
     weights, bias = dense("encoder.latent", sizes[0], width)
     tensors.append(int8_tensor(weights[latent.kept], bias[latent.kept]))
+    direct = checked(arrays, "encoder.direct.weight", sizes[0], CHUNK * FEATURES)[latent.kept]
+    tensors.append(float_tensor(direct, np.zeros(len(direct), np.float32)))
     tensors.append(int8_tensor(*dense("encoder.hidden_state", hidden, width)))
     weights, bias = dense("encoder.state", sizes[1], hidden)
     tensors.append(int8_tensor(weights[state.kept], bias[state.kept]))
@@ -145,6 +147,8 @@ def rdovae_image(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) 
     tensors.append(float_tensor(weights[:, [*latent.kept, -1]], bias))
     width = layers("decoder", first, decoder, decoder // 2, gated=True)
     tensors.append(int8_tensor(*dense("decoder.output", CHUNK * FEATURES, width)))
+    direct = checked(arrays, "decoder.direct.weight", CHUNK * FEATURES, sizes[0])[:, latent.kept]
+    tensors.append(float_tensor(direct, np.zeros(len(direct), np.float32)))
     weights, bias = dense("decoder.hidden_state", hidden, sizes[1])
     tensors.append(float_tensor(weights[:, state.kept], bias))
     tensors.append(int8_tensor(*dense("decoder.states", LAYERS * decoder, hidden)))

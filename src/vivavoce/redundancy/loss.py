@@ -11,13 +11,13 @@ import math
 import torch
 from torch import Tensor
 
-from vivavoce.redundancy.payload import LEVELS
+from vivavoce.redundancy.payload import LAMBDA_RATIO, LEVELS
 from vivavoce.redundancy.rdovae import Coded
 from vivavoce.signal.cepstrum import BARK_BANDS, PITCH, VOICING, dct_matrix
 
-# Bits against distortion, at the finest and the coarsest level: 2.5 times those of libopus, as finer levels than these
-# are not heard through a vocoder, and a second of speech has to fit into each packet.
-LAMBDAS = (5e-4, 1e-1)
+# Bits against distortion at level 0, as libopus has it; at level 15 it is 2.5 times that of libopus: a second of speech
+# has to fit into each packet.
+FINEST_LAMBDA = 2e-4
 STATE_WEIGHT = 0.04  # of its bits beside those of a latent vector: there is one for some 25 of those
 TRUE_WEIGHT = 0.1  # of the bits by the true distribution
 SPECTRAL_WEIGHT = 0.05
@@ -42,8 +42,7 @@ def rate_distortion(
     Returns:
         The loss, and its terms for the log.
     """
-    low, high = LAMBDAS
-    root = torch.sqrt(low * torch.exp(levels * (math.log(high / low) / (LEVELS - 1))))
+    root = torch.sqrt(FINEST_LAMBDA * torch.exp(levels * (math.log(LAMBDA_RATIO) / (LEVELS - 1))))
     missed = distortion(coded.features, truth, loudness[:, None, None]).mean(2)
     bits = coded.soft_bits + TRUE_WEIGHT * coded.bits
     state_bits = coded.soft_state_bits + TRUE_WEIGHT * coded.state_bits
