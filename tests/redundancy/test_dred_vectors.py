@@ -10,10 +10,10 @@ pytest.importorskip("torch")
 
 from make_dred_vectors import VECTORS, crc32
 
-from vivavoce._core import DredReader, Model, RdoVaeNetwork, int8_paths
+from vivavoce._core import DredEncoder, DredReader, Model, RdoVaeNetwork, int8_paths
 from vivavoce.models import find_model
 from vivavoce.redundancy.image import payload_model
-from vivavoce.redundancy.payload import DredPayload
+from vivavoce.redundancy.payload import MAX_MAGNITUDE, DredPayload
 from vivavoce.training.export import read_weights
 
 FILE = json.loads(VECTORS.read_text())
@@ -63,3 +63,14 @@ def test_every_path_decodes_the_same_bits(model, number, path_name):
     state, latents = (np.array(vector[name], np.int8) for name in ("state", "latents"))
     features = RdoVaeNetwork(model, path_name).decode(state[None], latents, vector["levels"])
     assert crc32(features) == vector["features_crc32"]
+
+
+def test_no_number_of_speech_reaches_its_limit(path, model, speech_16k):
+    tables = payload_model(read_weights(path.with_suffix(".safetensors"))[0], FILE["vectors"][0]["model_id"])
+    encoder, numbers = DredEncoder(model), []
+    for gain in (0.1, 1.0, 3.0):
+        encoder.push(np.clip(np.float32(gain) * speech_16k[:32_000], -1, 1))
+        payload = DredPayload.parse(encoder.write(0, 0, 0, 0, 0, 26), tables)
+        numbers += [*payload.state, *(number for latent in payload.latents for number in latent)]
+    assert np.abs(numbers).max() > 20
+    assert (np.abs(numbers) == MAX_MAGNITUDE).mean() < 1e-3

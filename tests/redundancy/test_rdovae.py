@@ -6,7 +6,8 @@ pytest.importorskip("torch")
 import torch
 
 from vivavoce.redundancy.loss import distortion, loudness_of
-from vivavoce.redundancy.quantiser import LEVELS, Quantiser
+from vivavoce.redundancy.payload import LEVELS, MAX_MAGNITUDE
+from vivavoce.redundancy.quantiser import Quantiser
 from vivavoce.redundancy.rdovae import CHUNK, SIZES, STRIDE, RdoVae
 from vivavoce.redundancy.train import CHUNKS, Coder, cut
 
@@ -84,6 +85,13 @@ def test_the_rate_is_the_information_of_the_distribution(level):
     steps = torch.arange(-3000, 3001)[:, None].expand(-1, 3)
     torch.testing.assert_close((2 ** -numbers.bits(steps.float())).sum(0), torch.ones(3), rtol=0, atol=1e-3)
     torch.testing.assert_close((2 ** -numbers.soft_bits(steps.float())).sum(0), torch.ones(3), rtol=0, atol=1e-3)
+
+
+def test_training_knows_how_large_a_number_can_be():
+    quantiser, values = Quantiser(2), torch.tensor([[1e3, -1e3]])
+    for whole in (True, False):
+        decoded, _, _ = quantiser(values, torch.zeros(1), torch.tensor([[whole]]))
+        assert torch.allclose(decoded * quantiser.at(torch.zeros(1)).scale, MAX_MAGNITUDE * values.sign(), atol=0.5)
 
 
 def test_coarser_levels_have_wider_steps_and_small_numbers_become_nothing():

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vivavoce.redundancy.image import DEAD_ZONE, LEARNED, MAX_DECAY
-from vivavoce.redundancy.payload import LEVELS
+from vivavoce.redundancy.payload import LEVELS, MAX_MAGNITUDE
 
 KNOTS = 4  # of the curves over the levels
 FINEST = 8.0  # steps per unit at first
@@ -50,7 +50,7 @@ class Quantiser(nn.Module):
             The values as they are decoded; their bits by the smooth and by the true distribution, shape (...,).
         """
         numbers = self.at(levels)
-        steps = numbers.steps(values)
+        steps = numbers.steps(values).clamp(-MAX_MAGNITUDE, MAX_MAGNITUDE)  # as payloads limit them
         true = rounded(steps)
         decoded = torch.where(whole, true, noisy(steps)) / numbers.scale
         return decoded, numbers.soft_bits(steps).sum(-1), numbers.bits(true).sum(-1)
