@@ -8,6 +8,7 @@ worth. The level of the newest chunk alone is left to move until the packets hav
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ SPEND = 0.15  # of what is saved, for one description
 TRIES = 3
 MOST_BYTES = 1000  # of a description: a block of RED holds 1023
 OVERHEAD = 5  # bytes that an extension adds to a packet of one frame, at most
+
+_Description = tuple[bytes, LevelSchedule, int]  # and how many chunks
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class DredPlan:
     def schedule(self, first: int) -> tuple[LevelSchedule, int]:
         """Levels, and how many chunks are worth being described, where the newest has this level."""
         room = LEVELS - 1 + COARSER_THAN_ALL - first
-        chunks = int(np.searchsorted(self.coarser, room, side="right"))
+        chunks = bisect_right(self.coarser, room)
         return LevelSchedule(first, self.slope), max(1, min(chunks, self.chunks))
 
 
@@ -160,21 +163,20 @@ class DredRate:
 
     def _fitting(self, start: int, allowed: float) -> bytes | None:
         """The finest that fits, or fewer chunks of a coarser one; None where nothing does, or nothing is there."""
-        said = self._description(start, self._first)
+        audible = self._audible()
+        said = self._description(start, self._first, audible)
         if said is None:
             self.tally.silent += 1
             return None
+        fits = len(said[0]) <= allowed
         for _ in range(TRIES):
-            level = said[1].first + 1
-            if len(said[0]) <= allowed or level == LEVELS or (coarser := self._description(start, level)) is None:
+            level = said[1].first + (-1 if fits else 1)
+            other = self._description(start, level, audible) if 0 <= level < LEVELS else None
+            if other is None or (fits and len(other[0]) > allowed):
                 break
-            said = coarser
-        for _ in range(TRIES):
-            level = said[1].first - 1
-            finer = self._description(start, level) if level >= 0 else None
-            if finer is None or len(finer[0]) > allowed:
+            said = other
+            if not fits and len(said[0]) <= allowed:
                 break
-            said = finer
         payload, levels, chunks = said
         self._first = levels.first
         while len(payload) > allowed and chunks > 1:
@@ -189,18 +191,21 @@ class DredRate:
         self.tally.levels += levels.first
         return payload
 
-    def _description(self, start: int, first: int) -> tuple[bytes, LevelSchedule, int] | None:
-        """What could be said, at which levels, of how many chunks; None where there has been silence."""
+    def _description(self, start: int, first: int, audible: Sequence[int]) -> _Description | None:
+        """What could be said, at which levels, of how many chunks, up to the oldest in which there is something.
+
+        None where there has been nothing for a while. Silence that came after speech is described: a receiver would go
+        on speaking.
+        """
         levels, chunks = self.plan.schedule(first)
-        chunks = self._audible(chunks)
-        payload = self._sender.payload(start, levels, chunks) if chunks else None
+        reached = bisect_left(audible, 2 * chunks)
+        if not reached or audible[0] > MAX_SILENT_STEPS:
+            return None
+        chunks = min(chunks, audible[reached - 1] // 2 + 1)
+        payload = self._sender.payload(start, levels, chunks)
         return None if payload is None else (payload, levels, chunks)
 
-    def _audible(self, chunks: int) -> int:
-        """Chunks up to the oldest in which there is something; 0 where there has been nothing for a while.
-
-        Silence that came after speech is described: a receiver would go on speaking.
-        """
-        steps = min(2 * chunks, self._sender.steps - 1)
-        heard = [age for age in range(steps) if self._sender.loudness(age) > self._loudest - AUDIBLE]
-        return min(chunks, heard[-1] // 2 + 1) if heard and heard[0] <= MAX_SILENT_STEPS else 0
+    def _audible(self) -> list[int]:
+        """Ages of the steps in which there is something."""
+        sender, silence = self._sender, self._loudest - AUDIBLE
+        return [age for age in range(min(2 * MAX_CHUNKS, sender.steps - 1)) if sender.loudness(age) > silence]
