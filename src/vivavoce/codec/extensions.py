@@ -127,9 +127,24 @@ def with_extensions(packet: bytes, extensions: Iterable[Extension]) -> bytes:
         PacketError: The packet is corrupt.
         ValueError: An extension does not fit the packet.
     """
+    return _padded(OpusPacket.parse(packet), extensions)
+
+
+def with_extension(packet: bytes, extension: Extension) -> bytes:
+    """The packet with this extension behind those that it has.
+
+    Raises:
+        PacketError: The packet or its padding is corrupt.
+        ValueError: The extension does not fit the packet.
+    """
     parsed = OpusPacket.parse(packet)
-    padding = write_extensions(extensions, len(parsed.frames))
-    return dataclasses.replace(parsed, padding=padding or None).serialize()
+    before = parse_extensions(parsed.padding, len(parsed.frames)) if parsed.padding else []
+    return _padded(parsed, [*before, extension])
+
+
+def _padded(packet: OpusPacket, extensions: Iterable[Extension]) -> bytes:
+    padding = write_extensions(extensions, len(packet.frames))
+    return dataclasses.replace(packet, padding=padding or None).serialize()
 
 
 def _check_frames(frames: int) -> None:

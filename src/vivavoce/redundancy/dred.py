@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vivavoce import _core
-from vivavoce.codec.extensions import Extension, extensions_of, with_extensions
+from vivavoce.codec.extensions import Extension, extensions_of, with_extension
 from vivavoce.errors import ModelError, PacketError
 from vivavoce.models import find_model, load_model
 from vivavoce.redundancy.payload import CHUNK_TICKS, MAX_CHUNKS, OFFSET_TICKS, OFFSETS, LevelSchedule, model_id
@@ -183,7 +183,7 @@ class DredReceiver:
 
 def with_dred(packet: bytes, payload: bytes, extension_id: int = EXTENSION_ID) -> bytes:
     """An Opus packet with a payload in its padding, after what other extensions it has."""
-    return with_extensions(packet, [*extensions_of(packet), Extension(extension_id, 0, payload)])
+    return with_extension(packet, Extension(extension_id, 0, payload))
 
 
 def _extension(packet: bytes, extension_id: int) -> bytes:
