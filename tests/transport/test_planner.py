@@ -22,5 +22,11 @@ def test_what_is_chosen_and_why(bitrate_bps, loss, delay_ms, chosen, because):
     assert because in why
 
 
-def test_long_bursts_leave_little_to_lbrr():
-    assert str(choose(40_000, LossForecast.usual(0.2, 5.0))[0]) == "dred"
+@pytest.mark.parametrize("bitrate_bps", [40_000, 72_000])
+def test_few_long_bursts_leave_little_to_copies(bitrate_bps):
+    assert str(choose(bitrate_bps, LossForecast.usual(0.3, 30.0))[0]) == "dred"
+
+
+def test_many_long_bursts_leave_much_to_copies():
+    forecast = LossForecast.usual(0.7, 3.8)
+    assert [str(choose(rate, forecast)[0]) for rate in (24_000, 40_000, 72_000)] == ["dred", "lbrr+dred", "red:2+dred"]

@@ -11,9 +11,10 @@ from vivavoce.transport.protection import MAX_DRED_MS, Protection
 NO_LOSS = 0.005  # share of packets, below which redundancy costs more than it saves
 LEAST_BPS = 14_000  # below it Opus needs all of it
 SHORT_DELAY_MS = 60.0  # of a receiver, for which descriptions come too late
-LBRR_BPS, LITTLE_LOSS, LBRR_LITTLE_LOSS_BPS = 30_000, 0.08, 36_000
-LONG_BURST = 3.0  # packets, on average: LBRR restores the last of each alone
-RED_BPS, RED_LOSS = 60_000, 0.25
+# LBRR restores the last packet of each burst, RED the last two: their worth is that of the share of packets with which a
+# burst begins, their price a share of the rate.
+LBRR_BPS, LBRR_WORTH_BPS = 30_000, 1_500  # the latter times that share
+RED_BPS, RED_BURSTS = 60_000, 0.12
 
 
 def choose(bitrate_bps: float, forecast: LossForecast, playout_delay_ms: float | None = None) -> tuple[Protection, str]:
@@ -32,8 +33,8 @@ def choose(bitrate_bps: float, forecast: LossForecast, playout_delay_ms: float |
     if playout_delay_ms is not None and playout_delay_ms < SHORT_DELAY_MS:
         return Protection(lbrr=True), f"{loss}, and the receiver waits too short for more"
     why = f"{loss}, in bursts of {forecast.mean_burst:.1f} packets"
-    if bitrate_bps >= RED_BPS and forecast.rate >= RED_LOSS:
+    bursts = forecast.rate / forecast.mean_burst
+    if bitrate_bps >= RED_BPS and bursts >= RED_BURSTS:
         return Protection(red=(2,), dred_ms=MAX_DRED_MS), why
-    enough_bps = LBRR_LITTLE_LOSS_BPS if forecast.rate < LITTLE_LOSS else LBRR_BPS
-    lbrr = bitrate_bps >= enough_bps and forecast.mean_burst < LONG_BURST
+    lbrr = bitrate_bps >= LBRR_BPS and bitrate_bps * bursts >= LBRR_WORTH_BPS
     return Protection(lbrr=lbrr, dred_ms=MAX_DRED_MS), why
