@@ -11,8 +11,8 @@ from vivavoce.transport.protection import MAX_DRED_MS, Protection
 NO_LOSS = 0.005  # share of packets, below which redundancy costs more than it saves
 LEAST_BPS = 14_000  # below it Opus needs all of it
 SHORT_DELAY_MS = 60.0  # of a receiver, for which descriptions come too late
-# LBRR restores the last packet of each burst, RED the last two: their worth is that of the share of packets with which a
-# burst begins, their price a share of the rate.
+# LBRR restores the last packet of each burst, RED the last two: their worth goes with the share of packets with which a
+# burst begins, their price is a share of the rate.
 LBRR_BPS, LBRR_WORTH_BPS = 30_000, 1_500  # the latter times that share
 RED_BPS, RED_BURSTS = 60_000, 0.12
 
