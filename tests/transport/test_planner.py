@@ -12,6 +12,9 @@ from vivavoce.transport.planner import choose
         pytest.param(32_000, 0.2, 40, "lbrr", "too short", id="a receiver in a hurry"),
         pytest.param(24_000, 0.2, 1100, "dred", "20.0 % loss", id="little rate"),
         pytest.param(32_000, 0.05, None, "dred", "5.0 % loss", id="little loss"),
+        pytest.param(32_000, 0.2, 80, "lbrr", "too short", id="a receiver in some hurry"),
+        pytest.param(32_000, 0.2, 200, "dred", "20.0 % loss", id="many descriptions leave no room"),
+        pytest.param(48_000, 0.2, 200, "lbrr+dred", "20.0 % loss", id="room for both in haste"),
         pytest.param(32_000, 0.2, 1100, "lbrr+dred", "bursts of 2.0", id="room for both"),
         pytest.param(72_000, 0.3, 1100, "red:2+dred", "30.0 % loss", id="room for copies"),
     ],
@@ -29,4 +32,8 @@ def test_few_long_bursts_leave_little_to_copies(bitrate_bps):
 
 def test_many_long_bursts_leave_much_to_copies():
     forecast = LossForecast.usual(0.7, 3.8)
-    assert [str(choose(rate, forecast)[0]) for rate in (24_000, 40_000, 72_000)] == ["dred", "lbrr+dred", "red:2+dred"]
+    assert [str(choose(rate, forecast, 1100)[0]) for rate in (24_000, 40_000, 72_000)] == [
+        "dred",
+        "lbrr+dred",
+        "red:2+dred",
+    ]

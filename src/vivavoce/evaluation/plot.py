@@ -86,9 +86,8 @@ def plot_calls(rows: Sequence[Row], metrics: Sequence[str], path: str | Path) ->
         for panel in panels.flat:
             handles, labels = panel.get_legend_handles_labels()
             legend |= {label: handle for label, handle in zip(labels, handles, strict=True) if label not in legend}
-        figure.legend(
-            legend.values(), legend.keys(), loc="outside upper center", ncols=min(len(legend), 7), frameon=False
-        )
+        beside = min(len(legend), 1 + 2 * len(columns), 7)
+        figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=beside, frameon=False)
         figure.supxlabel("bars: 95 % confidence interval of the mean over clips", fontsize=8, color="#666666")
         write_whole(path, lambda file: figure.savefig(file, format="png"))
 

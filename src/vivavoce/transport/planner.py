@@ -1,19 +1,23 @@
 """Which redundancy a call needs: `--protect auto`.
 
-Chosen by PLCMOS, then PESQ and ESTOI, on clips of split val at 24, 32, 40 and 72 kb/s over traces of 5 to 30 % loss.
+Chosen by PLCMOS, then PESQ and ESTOI, on clips of split val at 24, 32, 40 and 72 kb/s over traces of 2 to 78 % loss,
+and at playout delays of 80 to 1100 ms.
 """
 
 from __future__ import annotations
 
+from vivavoce.transport.division import USUAL_DELAY_MS
 from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import MAX_DRED_MS, Protection
 
 NO_LOSS = 0.005  # share of packets, below which redundancy costs more than it saves
 LEAST_BPS = 14_000  # below it Opus needs all of it
-SHORT_DELAY_MS = 60.0  # of a receiver, for which descriptions come too late
+SHORT_DELAY_MS = 100.0  # of a receiver, for which descriptions come too late
+LONG_DELAY_MS = 600.0  # of a receiver, for which few descriptions do, which leave room for LBRR
 # LBRR restores the last packet of each burst, RED the last two: their worth goes with the share of packets with which a
 # burst begins, their price is a share of the rate.
-LBRR_BPS, LBRR_WORTH_BPS = 30_000, 1_500  # the latter times that share
+LBRR_BPS, LBRR_HASTY_BPS = 30_000, 45_000
+LBRR_WORTH_BPS = 1_500  # of the rate, times that share
 RED_BPS, RED_BURSTS = 60_000, 0.12
 
 
@@ -30,11 +34,13 @@ def choose(bitrate_bps: float, forecast: LossForecast, playout_delay_ms: float |
         return Protection(), "no loss expected"
     if bitrate_bps < LEAST_BPS:
         return Protection(), f"{loss}, but the rate is too low for more than Opus"
-    if playout_delay_ms is not None and playout_delay_ms < SHORT_DELAY_MS:
+    delay_ms = USUAL_DELAY_MS if playout_delay_ms is None else playout_delay_ms
+    if delay_ms < SHORT_DELAY_MS:
         return Protection(lbrr=True), f"{loss}, and the receiver waits too short for more"
     why = f"{loss}, in bursts of {forecast.mean_burst:.1f} packets"
     bursts = forecast.rate / forecast.mean_burst
     if bitrate_bps >= RED_BPS and bursts >= RED_BURSTS:
         return Protection(red=(2,), dred_ms=MAX_DRED_MS), why
-    lbrr = bitrate_bps >= LBRR_BPS and bitrate_bps * bursts >= LBRR_WORTH_BPS
+    enough_bps = LBRR_BPS if delay_ms >= LONG_DELAY_MS else LBRR_HASTY_BPS
+    lbrr = bitrate_bps >= enough_bps and bitrate_bps * bursts >= LBRR_WORTH_BPS
     return Protection(lbrr=lbrr, dred_ms=MAX_DRED_MS), why
