@@ -30,7 +30,7 @@ demo: .venv/demo-ready
 	@echo "  Sound:     demo/original.wav demo/unprotected.wav demo/protected.wav"
 	@echo "  Pictures:  demo/original.png demo/unprotected.png demo/protected.png"
 	@echo "  Report:    demo/index.html (open it in a browser: all of the above, and what it cost and saved)"
-	@echo "A very bad one: without loss, LBRR, and a second of the past in every packet"
+	@echo "A very bad one: without loss, LBRR, and packets that describe the last second"
 	@echo "  Sound:     demo/bursts/lossless.wav demo/bursts/lbrr.wav demo/bursts/protected.wav"
 	@echo "  Report:    demo/bursts/index.html"
 	@echo "A vacuum cleaner"

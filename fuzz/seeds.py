@@ -117,6 +117,7 @@ def dred() -> list[bytes]:
 
 
 def receiver() -> list[bytes]:
+    from vivavoce.redundancy.dred import with_dred
     from vivavoce.redundancy.red import RedHistory
     from vivavoce.transport.rtp import RtpPacket
 
@@ -130,7 +131,10 @@ def receiver() -> list[bytes]:
         wrapped = history.wrap(111, timestamp, payload).serialize()
         redundant.append(RtpPacket(63, i, timestamp, 7, wrapped).serialize())
     mixed = [*opus[:5], *rtcp()[:3], opus[3], *redundant[7:], b"", *opus[5:9]]
-    return [script(datagrams) for datagrams in (opus, redundant[::2], opus[::-1], mixed)]
+    said = [with_dred(b"\x48" + chance.randbytes(30), payload) for payload in dred()[20:23]]
+    described = [RtpPacket(111, 20 + i, 960 * (20 + i), 7, payload).serialize() for i, payload in enumerate(said)]
+    gap = [*opus[:4], *[b""] * 3, *described, *[b""] * 20]
+    return [script(datagrams) for datagrams in (opus, redundant[::2], opus[::-1], mixed, gap)]
 
 
 def script(datagrams: Iterable[bytes], wait_ms: int = 20, samples: int = 320) -> bytes:

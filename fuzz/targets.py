@@ -249,7 +249,7 @@ def receiver() -> Check:
     from vivavoce.transport.receiver import Receiver
 
     def check(data: bytes) -> None:
-        ear = Receiver(16_000, playout_delay_ms=60.0, ssrc=1)
+        ear = Receiver(16_000, playout_delay_ms=60.0, conceal="neural", ssrc=1)
         now, start = 0.0, 0
         while start + 4 <= len(data):
             wait_ms, samples, length = data[start], 4 * data[start + 1], int.from_bytes(data[start + 2 : start + 4])

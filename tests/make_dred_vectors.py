@@ -16,8 +16,9 @@ import soundfile
 from vivavoce._core import DredEncoder, DredReader, Model
 from vivavoce.models import find_model
 from vivavoce.redundancy.dred import MODEL
+from vivavoce.redundancy.entropy import CERTAIN
 from vivavoce.redundancy.image import payload_model
-from vivavoce.redundancy.payload import DredPayload, model_id
+from vivavoce.redundancy.payload import MAX_MAGNITUDE, DredPayload, LevelSchedule, model_id, with_check
 from vivavoce.training.export import read_weights
 
 VECTORS = Path(__file__).parents[1] / "docs/dred-vectors.json"
@@ -31,6 +32,9 @@ WRITTEN = [
     (3, -6, 9, 7, 15, 20),
     (40, 191, 12, 1, 13, 5),
     (2, -64, 15, 0, 15, 1),
+    (0, 3, 2, 3, 9, 26),
+    (1, 0, 5, 5, 10, 18),
+    (0, 40, 1, 6, 14, 22),
 ]
 
 
@@ -58,16 +62,46 @@ def main():
     path = find_model(MODEL)
     model = Model(str(path))
     reference = payload_model(read_weights(path.with_suffix(".safetensors"))[0], model_id(written(model, WRITTEN[0])))
-    vectors = [vector(model, reference, written(model, arguments)) for arguments in WRITTEN]
+    payloads = [*(written(model, arguments) for arguments in WRITTEN), largest(reference)]
+    vectors = [vector(model, reference, payload) for payload in payloads]
     head = {"model": MODEL, "model_sha256": sha256(path.read_bytes()).hexdigest()}
-    lines = ",\n".join(json.dumps(each) for each in vectors)
-    VECTORS.write_text(f'{json.dumps(head)[:-1]}, "vectors": [\n{lines}\n]}}\n')
+    lines, no_lines = (",\n".join(json.dumps(each) for each in part) for part in (vectors, refused(payloads[0])))
+    VECTORS.write_text(f'{json.dumps(head)[:-1]}, "vectors": [\n{lines}\n], "refused": [\n{no_lines}\n]}}\n')
 
 
 def written(model, arguments):
     encoder = DredEncoder(model)
     encoder.push(soundfile.read(SPEECH, dtype="float32")[0][: round(16_000 * HEARD_S)])
     return encoder.write(*arguments)
+
+
+def largest(reference):
+    """Numbers as large as can be sent, of either sign, and as many as can be of the dimensions that are sent."""
+
+    def vector_of(tables, level, sign):
+        sent = tables.zero[level] < CERTAIN
+        return tuple(sign * MAX_MAGNITUDE * (-1) ** place if sent[place] else 0 for place in range(len(sent)))
+
+    levels = LevelSchedule(4, 2, 6)
+    latents = tuple(vector_of(reference.latent, levels.level(chunk), 1 - 2 * (chunk % 2)) for chunk in range(5))
+    return DredPayload(0, levels, vector_of(reference.state, levels.first, -1), latents).write(reference)
+
+
+def refused(payload):
+    """Payloads that a receiver has to ignore, and why."""
+    other = bytes([payload[1] ^ 1])
+    return [
+        {"payload": said.hex(), "why": why}
+        for why, said in {
+            "shorter than its header": payload[:3],
+            "another first byte": with_check(b"W" + payload[1:]),
+            "another version": with_check(payload[:1] + bytes([payload[1] + 0x20]) + payload[2:]),
+            "another model": with_check(payload[:1] + other + payload[2:]),
+            "a wrong check": payload[:-1] + bytes([payload[-1] ^ 1]),
+            "ends before what it says": with_check(payload[:-4]),
+            "longer than 4096 bytes": with_check(payload + bytes(4097 - len(payload))),
+        }.items()
+    ]
 
 
 if __name__ == "__main__":

@@ -199,6 +199,22 @@ def test_descriptions_of_the_past_say_what_they_are_like(tmp_path):
     assert 40 < said["covered_ms"] <= 400
     assert 0 <= said["first_level"] <= 15
     assert 20 < said["bytes"] < 400
+    assert result["models"][-1] == "rdovae-base-v1"
+
+
+def test_who_asks_for_more_than_the_playout_delay_leaves_is_told(tmp_path):
+    done = run("call", SPEECH, tmp_path / "out.wav", "--loss", TRACE, "--protect", "dred:500")
+    assert b"dred:500 says no more than the last 100 ms" in done.stderr
+
+
+def test_bursts_can_be_told(tmp_path):
+    options = ["--protect", "dred", "--expect-loss", 20, "--playout-delay", 1000, "--json", "--force"]
+    every = []
+    for burst in ("auto", 10):
+        done = run("call", SPEECH, tmp_path / "out.wav", *options, "--expect-burst", burst)
+        every.append(json.loads(done.stdout)["redundancy"]["dred"]["every"])
+    assert every[0] > every[1] > 1
+    assert run("call", SPEECH, tmp_path / "out.wav", *options, "--expect-burst", 0).returncode == 2
 
 
 def test_further_calls_stand_on_the_page(tmp_path):

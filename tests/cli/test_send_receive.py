@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -247,12 +248,16 @@ def test_the_description_tells_the_receiver_what_the_options_leave_open(tmp_path
     path = tmp_path / "stream.sdp"
     path.write_text(description.serialize())
     chosen = receive_module._Place.chosen
-    place = chosen(None, path, rtcp_mux=False, opus=None, red=None)
+    place = chosen(None, path, rtcp_mux=False, opus=None, red=None, dred=None)
     assert (place.host, place.port, place.rtcp_mux) == ("127.0.0.1", 5004, True)
     assert place.payload_types == {118: "dred", 120: "opus", 121: "red"}
-    place = chosen("6000", path, rtcp_mux=False, opus=100, red=None)
+    place = chosen("6000", path, rtcp_mux=False, opus=100, red=None, dred=None)
     assert (place.host, place.port) == (None, 6000)
     assert place.payload_types == {118: "dred", 100: "opus", 121: "red"}
+    described = replace(description, dred_payload_type=0)
+    path.write_text(described.serialize())
+    assert chosen(None, path, rtcp_mux=False, opus=None, red=None, dred=None).payload_types[0] == "dred"
+    assert chosen(None, path, rtcp_mux=False, opus=None, red=None, dred=99).payload_types[99] == "dred"
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,13 @@ def test_rarer_descriptions_cover_more():
     assert plan(survivors=SHORT, every=4).schedule(3)[1] > plan(survivors=SHORT).schedule(3)[1]
 
 
+@pytest.mark.parametrize("every", [1, 4])
+def test_descriptions_that_get_lost_too_cover_more_and_more_alike(every):
+    some, many = (DredPlan.of(12_000, SHORT, 1040, PACKET_MS, every, lost_too) for lost_too in (0.0, 0.7))
+    assert many.schedule(3)[1] > some.schedule(3)[1]
+    assert many.slope <= some.slope
+
+
 def write_all(rate, sender, samples):
     sizes = []
     for frame in samples[: len(samples) // 320 * 320].reshape(-1, 320):
@@ -78,6 +85,42 @@ def test_of_silence_there_is_nothing_to_say(speech_16k):
     assert not sizes[100:].any()
     assert rate.tally.silent >= 90
     assert "silence" in rate.tally.summary()["none"]
+
+
+@pytest.mark.parametrize("bitrate_bps", [40_000, 80_000])
+def test_no_more_is_asked_for_than_can_be_used(speech_16k, bitrate_bps):
+    asked = plan(bitrate_bps, every=4)
+    most = asked.most_bps(PACKET_MS)
+    assert most < bitrate_bps
+    used = []
+    for rate_bps in (most, bitrate_bps):
+        sender = DredSender(RATE, 0)
+        rate = DredRate(sender, plan(rate_bps, every=4), PACKET_MS)
+        sizes = write_all(rate, sender, speech_16k)
+        used.append(8 * (sizes.sum() + OVERHEAD * (sizes > 0).sum()) / (len(sizes) * PACKET_MS / 1000))
+    assert 0.6 * most < used[0] <= most
+    assert used[1] < 1.1 * used[0]
+
+
+@pytest.mark.parametrize("seconds", [1, 60])
+def test_digital_silence_is_never_described(seconds):
+    sender = DredSender(RATE, 0)
+    rate = DredRate(sender, plan(32_000), PACKET_MS)
+    assert not write_all(rate, sender, np.zeros(RATE * seconds, np.float32)).any()
+    assert rate.tally.silent == 50 * seconds
+
+
+def test_what_is_loud_is_heard_in_each_step_of_a_packet():
+    """60-ms packets with a click in the first of their three steps: beside it, the noise in between is silence."""
+    sender = DredSender(RATE, 0, 960)
+    rate = DredRate(sender, plan(32_000), 60)
+    noise = 1e-4 * np.random.default_rng(0).standard_normal(960).astype(np.float32)
+    click = noise.copy()
+    click[:160] += 0.5 * np.sin(np.arange(160, dtype=np.float32))
+    for number in range(60):
+        sender.process(noise if number % 30 else click)
+        # what describes a step is told with the step after it: the first of all is never described
+        assert (rate.next(2880) is not None) == (30 <= number < 37)
 
 
 def test_a_rate_for_nothing_says_so(speech_16k):

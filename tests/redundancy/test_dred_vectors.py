@@ -11,7 +11,9 @@ pytest.importorskip("torch")
 from make_dred_vectors import VECTORS, crc32
 
 from vivavoce._core import DredEncoder, DredReader, Model, RdoVaeNetwork, int8_paths
+from vivavoce.errors import PacketError
 from vivavoce.models import find_model
+from vivavoce.redundancy.dred import DredReceiver
 from vivavoce.redundancy.image import payload_model
 from vivavoce.redundancy.payload import MAX_MAGNITUDE, DredPayload
 from vivavoce.training.export import read_weights
@@ -63,6 +65,17 @@ def test_every_path_decodes_the_same_bits(model, number, path_name):
     state, latents = (np.array(vector[name], np.int8) for name in ("state", "latents"))
     features = RdoVaeNetwork(model, path_name).decode(state[None], latents, vector["levels"])
     assert crc32(features) == vector["features_crc32"]
+
+
+@pytest.mark.parametrize("refused", FILE["refused"], ids=lambda refused: refused["why"])
+def test_what_has_to_be_ignored_is(path, model, refused):
+    payload = bytes.fromhex(refused["payload"])
+    tables = payload_model(read_weights(path.with_suffix(".safetensors"))[0], FILE["vectors"][0]["model_id"])
+    with pytest.raises(PacketError):
+        DredPayload.parse(payload, tables)
+    with pytest.raises(ValueError, match="DRED"):
+        DredReader(model, payload)
+    assert DredReceiver().redundancy_of(0, b"", payload) is None
 
 
 def test_no_number_of_speech_reaches_its_limit(path, model, speech_16k):

@@ -10,7 +10,7 @@ def chooser(*timestamps):
     buffer = JitterBuffer()
     for sequence, timestamp in enumerate(timestamps):
         buffer.insert(Payload(timestamp, TICKS, b"\x80" + bytes(9), "primary", 0.0, sequence))
-    return Chooser(buffer, False)
+    return Chooser(buffer, None)
 
 
 def test_what_came_in_the_middle_is_played_from_there():
@@ -28,7 +28,7 @@ def test_a_remnant_that_is_too_short_is_skipped():
 def test_a_rest_is_decoded():
     buffer = JitterBuffer()
     buffer.insert(Payload(0, 960, b"\x48" + bytes(20), "primary", 0.0, 0))
-    assert Chooser(buffer, False).choose(480)[:4] == (480, 480, "primary", MIDDLE)
+    assert Chooser(buffer, None).choose(480)[:4] == (480, 480, "primary", MIDDLE)
 
 
 def test_remnants_without_end_do_no_harm():

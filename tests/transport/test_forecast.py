@@ -17,11 +17,26 @@ def test_bursts_of_a_recording_are_counted():
     assert forecast.survivors[:4] == pytest.approx((1, 0.5, 0.5, 0), abs=1e-3)
 
 
-@pytest.mark.parametrize("model", [None, Bernoulli(0.0)])
-def test_where_nothing_is_lost_nothing_is_expected(model):
-    forecast = LossForecast.of(model)
+def test_where_nothing_is_lost_nothing_is_expected():
+    forecast = LossForecast.of(Bernoulli(0.0))
     assert forecast.rate == 0
     assert forecast.mean_burst == 1
+
+
+def test_of_what_nobody_knows_the_usual_is_expected():
+    assert LossForecast.of(None) == LossForecast.usual(0.0)
+    assert LossForecast.of(None).mean_burst == pytest.approx(2)
+
+
+def test_a_packet_that_comes_long_after_another_is_as_likely_lost_as_any():
+    forecast = LossForecast.usual(0.3, 3.0)
+    shares = [forecast.lost_again(packets) for packets in (0, 1, 2, 5, 100)]
+    assert shares[0] == 0
+    assert shares[1] == pytest.approx(1 / 7, rel=1e-3)  # a burst begins
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(0.3)
+    assert LossForecast.usual(1.0).lost_again(1) == 1
+    assert LossForecast.usual(0.0).lost_again(9) == 0
 
 
 @pytest.mark.parametrize("mean", [1, 1.5, 4])

@@ -12,6 +12,7 @@ import torch
 from transport.streams import on_time, packets, play, speech
 from vivavoce._core import speech_features
 from vivavoce.audio import resample
+from vivavoce.codec.extensions import Extension, with_extensions
 from vivavoce.codec.opus import OpusDecoder
 from vivavoce.concealment.neural import NeuralConcealment
 from vivavoce.models import find_model
@@ -190,3 +191,38 @@ def test_wider_speech_is_heard_at_the_same_time(model, sample_rate):
         heard.append(np.array([sender.loudness(age) for age in range(55)]))
     aligned, late, early = (np.abs(heard[0][2 + shift : 53 + shift] - heard[1][2:53]).mean() for shift in (0, 1, -1))
     assert aligned < 0.5 * min(late, early)
+
+
+@pytest.mark.parametrize("beside", [1, 2000])
+def test_what_packets_say_is_looked_for_once_a_packet(beside, monkeypatch):
+    """Packets with long padding, as many behind a gap and within it as a slot asks about, cost no more than others."""
+    asked = []
+    look = dred.extensions_of
+    monkeypatch.setattr(dred, "extensions_of", lambda packet, limit: asked.append(limit) or look(packet, limit))
+    padding, late = [Extension(5, 0, b"")] * beside, []
+    receiver = Receiver(RATE, playout_delay_ms=1100, conceal="neural", anchor=(FIRST, 0.0))
+    for index, datagram in packets(bitrate_bps=24_000)[:130]:
+        packet = RtpPacket.parse(datagram)
+        heavy = replace(packet, payload=with_extensions(packet.payload, padding)).serialize()
+        if index < 10 or index >= 70:
+            receiver.receive(heavy, 0.01)
+        elif index < 18:
+            late.append(heavy)
+    for tick in range(200):
+        receiver.playout(160, 0.01 * tick)
+        for datagram in late if tick == 160 else ():
+            receiver.receive(datagram, 1.6)
+    assert receiver.stats.slots["plc"] > 20
+    assert len(asked) <= 130
+    assert max(asked) == dred.MAX_BESIDE
+    assert dred.MAX_BESIDE < 100
+
+
+def test_who_hides_a_description_behind_many_extensions_is_not_heard(model):
+    stream = described(model)
+    hidden = [Extension(5, 0, b"")] * dred.MAX_BESIDE
+    packet = RtpPacket.parse(stream[60][1]).payload
+    receiver = dred.DredReceiver()
+    assert receiver.redundancy_of(0, packet) is not None
+    payload = dred._extension(packet, dred.EXTENSION_ID)
+    assert receiver.redundancy_of(1, with_extensions(packet, [*hidden, Extension(122, 0, payload)])) is None

@@ -6,9 +6,10 @@ import pytest
 from transport.streams import speech
 from vivavoce.codec.extensions import extensions_of
 from vivavoce.codec.packet import has_lbrr
-from vivavoce.redundancy.dred import EXTENSION_ID
+from vivavoce.redundancy.dred import EXTENSION_ID, DredReceiver
 from vivavoce.redundancy.red import RedPacket
 from vivavoce.transport import rtcp
+from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
 from vivavoce.transport.rtcp_metrics import fraction_byte, ntp_from_seconds
 from vivavoce.transport.rtp import RtpPacket
@@ -246,6 +247,55 @@ def test_reported_bursts_decide_how_often_the_past_is_described():
         stream.receive_rtcp(rtcp.serialize_compound([rtcp.ReceiverReport(3), rtcp.ExtendedReport(3, (metrics,))]), 1.0)
         every.append(stream.redundancy["dred"]["every"])
     assert every[0] > every[1] > 4
+
+
+def heard(stream, **metrics):
+    """Let the peer tell of his losses, as he hears them."""
+    block = rtcp.VoipMetrics(7, loss_rate=fraction_byte(0.2), buffer_nominal=1100, **metrics)
+    stream.receive_rtcp(rtcp.serialize_compound([rtcp.ReceiverReport(3), rtcp.ExtendedReport(3, (block,))]), 1.0)
+    return stream.redundancy
+
+
+def test_bursts_that_are_over_are_forgotten_and_those_told_are_not():
+    stream = sender("auto", expected_loss_pct=None)
+    assert "bursts of 8.9 packets" in heard(stream, burst_density=fraction_byte(0.9))["because"]
+    assert "bursts of 1.0 packets" in heard(stream, burst_density=0)["because"]
+    stream = sender("auto", expected_loss_pct=None, forecast=LossForecast.usual(0.0, 5.0))
+    assert "bursts of 4.9 packets" in heard(stream, burst_density=fraction_byte(0.9))["because"]
+
+
+def test_what_auto_used_is_told_after_it_has_left_it():
+    stream = sender("auto", expected_loss_pct=None, bitrate_bps=40_000)
+    stream.receive_rtcp(report_of(7, 0.4), 1.0)
+    send_all(stream, speech(1.0))
+    for number in range(9):
+        stream.receive_rtcp(report_of(7, 0.0), 2.0 + number)
+    send_all(stream, speech(1.0))
+    assert stream.redundancy["using"] == "none"
+    assert stream.redundancy["dred"]["descriptions"] == stream.stats.packets_with_dred > 10
+    assert list(stream.carried) == ["dred"]
+    assert sender("dred").carried == {"dred": 0.0}
+
+
+def test_descriptions_come_in_the_extension_that_was_told():
+    stream = sender("dred", dred_extension_id=77)
+    packets = [RtpPacket.parse(datagram).payload for (datagram,) in send_all(stream, speech(1.0))]
+    found = [{extension.id for extension in extensions_of(packet)} for packet in packets]
+    assert sum(ids == {77} for ids in found) == stream.stats.packets_with_dred > 5
+    payload = next(packet for packet, ids in zip(packets, found, strict=True) if ids)
+    assert DredReceiver(77).redundancy_of(0, payload) is not None
+    assert DredReceiver().redundancy_of(0, payload) is None
+    for refused in (31, 124, 126, 128):
+        with pytest.raises(ValueError, match="extension of deep redundancy"):
+            sender("dred", dred_extension_id=refused)
+
+
+def test_auto_describes_nothing_to_who_reads_none():
+    stream = sender("auto", expected_loss_pct=20, reads_dred=False)
+    send_all(stream, speech(1.0))
+    assert stream.redundancy["using"] == "lbrr"
+    assert stream.stats.packets_with_dred == 0
+    assert sender("auto", expected_loss_pct=40, bitrate_bps=72_000, reads_dred=False).redundancy["using"] == "red:2"
 
 
 @pytest.mark.parametrize("protect", ["dred", "lbrr+dred", "auto"])

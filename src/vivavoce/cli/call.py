@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from vivavoce.cli.options import (
+    BURST_HELP,
     CONCEAL_HELP,
     JSON_HELP,
     LOSS_HELP,
@@ -41,6 +42,7 @@ def call(
     expect_loss: Annotated[
         str, typer.Option(help="Loss in % the encoder prepares for; auto: that of --loss.")
     ] = "auto",
+    expect_burst: Annotated[str, typer.Option(help=BURST_HELP + "the bursts of --loss.")] = "auto",
     protect: Annotated[str, typer.Option(help=PROTECT_HELP)] = "none",
     conceal: Annotated[str, typer.Option(help=CONCEAL_HELP)] = "neural",
     vocoder: Annotated[str | None, typer.Option(help=VOCODER_HELP)] = None,
@@ -63,7 +65,8 @@ def call(
     from vivavoce.cli.microphone import Microphone
     from vivavoce.concealment.concealer import create_concealer, with_vocoder
     from vivavoce.transport.call import CallSettings, simulate_call
-    from vivavoce.transport.protection import Protection
+    from vivavoce.transport.forecast import LONGEST as MAX_BURST
+    from vivavoce.transport.protection import MAX_DRED_MS, Protection
     from vivavoce.transport.receiver import MAX_PLAYOUT_DELAY_MS
 
     if target == PIPE and as_json:
@@ -74,6 +77,7 @@ def call(
         seed=seed,
         bitrate_bps=bitrate,
         expected_loss_pct=read_number_or("auto", "--expect-loss", expect_loss, 0, 100),
+        expected_burst=read_number_or("auto", "--expect-burst", expect_burst, 1, MAX_BURST),
         protection=Protection.parse(protect),
         conceal=with_vocoder(conceal, vocoder),
         playout_delay_ms=read_number_or("adaptive", "--playout-delay", playout_delay, 0, MAX_PLAYOUT_DELAY_MS),
@@ -92,12 +96,17 @@ def call(
         check_report_folder(report, force=force)
     speech = microphone.capture(source, sample_rate)
     result = speech.counted(simulate_call(speech.sent, settings))
+    reach_ms, delay_ms = settings.protection.dred_ms, settings.playout_delay_ms
+    if delay_ms is not None and delay_ms < reach_ms < MAX_DRED_MS:
+        warn(f"dred:{reach_ms} says no more than the last {delay_ms:g} ms: the rest has been played (--playout-delay)")
     for name, share in result.protection.items():
         if share == 0:
             warn(f"no packet carried {name}: {_why_none(name, result)}")
         elif result.slots.get("plc", 0) > len(result.slot_sources) // 20 and name not in result.slots:
             warn(f"{name} recovered nothing: {_why_useless(name, concealer)}")
-    if "primary" not in result.slots:
+    if result.lost == result.packets:
+        warn("no packet arrived")
+    elif "primary" not in result.slots:
         warn("no packet came in time: the playout delay is too short (--playout-delay)")
     page = None
     if report is not None:
@@ -105,7 +114,10 @@ def call(
         page = _write_report(report, asked, speech, result, settings, beside, force)
     write_wav(target, result.samples, sample_rate, force=force)
     if as_json:
-        models = [*speech.models, *getattr(concealer, "model_names", ())]
+        from vivavoce.redundancy.dred import MODEL
+
+        dred = result.protection.get("dred")
+        models = [*speech.models, *getattr(concealer, "model_names", ()), *[MODEL] * bool(dred)]
         print(json.dumps(_summary(result, settings, page) | speech.summary | {"models": models}))
     else:
         _print_table(result, speech, page, sys.stderr if target == PIPE else sys.stdout)
@@ -113,7 +125,8 @@ def call(
 
 def _why_none(name: str, result: CallResult) -> str:
     if name == "dred":
-        return "the rate is too low for it, or nobody speaks"
+        none = result.redundancy.get("dred", {}).get("none")  # type: ignore[attr-defined]
+        return ", or ".join(none) if none else "the call is too short"
     if name == "lbrr" and result.expected_loss_pct < 0.5:
         return "Opus writes none while it expects no loss (--expect-loss)"
     if name == "lbrr":

@@ -33,8 +33,8 @@ LABELS = {
     "lbrr_symbol": "opus_packet_has_lbrr",
     "decoder_complexity": "decoder complexity",
     "neural_concealment": "neural concealment",
-    "dred_encode": "DRED, encoding",
-    "dred_decode": "DRED, decoding",
+    "dred_encode": "libopus's own DRED, encoding",
+    "dred_decode": "libopus's own DRED, decoding",
 }
 
 _PIPE_COLUMNS = 500  # a pipe has no width, and no path may be folded in it

@@ -18,6 +18,7 @@ LOSS_HELP = (
 PROTECT_HELP = "none, auto, or some of lbrr, red:1, red:1,2, dred, dred:500 joined: lbrr+dred."
 CONCEAL_HELP = "neural, opus, silence or repeat."
 VOCODER_HELP = "Of neural concealment: fargan, or lpcnet, the dear yardstick. [fargan]"
+BURST_HELP = "Packets that are lost in a row, on average, as auto and dred expect; auto: "
 JSON_HELP = "JSON on stdout, one object a line."
 
 

@@ -55,6 +55,8 @@ def receive(
     rtcp_mux: Annotated[bool, typer.Option("--rtcp-mux", help="RTCP on the port of RTP (RFC 5761).")] = False,
     payload_type: Annotated[int | None, typer.Option(help="Of Opus; else 111, 96 or 97.", min=0, max=127)] = None,
     red_payload_type: Annotated[int | None, typer.Option(help="Of RED; else 63.", min=0, max=127)] = None,
+    dred_payload_type: Annotated[int | None, typer.Option(help="Of blocks of dred; else 118.", min=0, max=127)] = None,
+    dred_extension: Annotated[int, typer.Option(help="Of dred in the padding: its ID.", min=32, max=127)] = 122,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
@@ -70,13 +72,16 @@ def receive(
     for option, seconds in (("--duration", duration), ("--idle", idle)):
         if not seconds > 0:
             raise ValueError(f"{option} must be above 0, got {seconds}")
-    place = _Place.chosen(listen, sdp, rtcp_mux=rtcp_mux, opus=payload_type, red=red_payload_type)
+    place = _Place.chosen(
+        listen, sdp, rtcp_mux=rtcp_mux, opus=payload_type, red=red_payload_type, dred=dred_payload_type
+    )
     delay_ms = read_number_or("adaptive", "--playout-delay", playout_delay, 0, MAX_PLAYOUT_DELAY_MS)
     receiver = Receiver(
         sample_rate,
         playout_delay_ms=delay_ms,
         conceal=with_vocoder(conceal, vocoder),
         payload_types=place.payload_types,
+        dred_extension_id=dred_extension,
     )
     network = Network(None if loss is None else read_loss(loss), seed=seed)
     if target != PIPE:
@@ -109,7 +114,14 @@ class _Place:
 
     @classmethod
     def chosen(
-        cls, listen: str | None, sdp: Path | None, *, rtcp_mux: bool, opus: int | None, red: int | None
+        cls,
+        listen: str | None,
+        sdp: Path | None,
+        *,
+        rtcp_mux: bool,
+        opus: int | None,
+        red: int | None,
+        dred: int | None,
     ) -> _Place:
         """What the options say; what they leave open, the description.
 
@@ -124,7 +136,7 @@ class _Place:
         if listen is None and sdp is None:
             raise ValueError("--listen PORT or --sdp FILE has to say where the stream comes")
         opus_types = OPUS_PAYLOAD_TYPES if opus is None else (opus,)
-        red_type, dred_type = RED_PAYLOAD_TYPE if red is None else red, DRED_PAYLOAD_TYPE
+        red_type, dred_type = RED_PAYLOAD_TYPE if red is None else red, DRED_PAYLOAD_TYPE if dred is None else dred
         host, port = None, 0
         if sdp is not None:
             try:
@@ -136,7 +148,8 @@ class _Place:
             opus_types = (description.opus_payload_type,) if opus is None else opus_types
             if red is None and description.red_payload_type is not None:
                 red_type = description.red_payload_type
-            dred_type = description.dred_payload_type or dred_type
+            if dred is None and description.dred_payload_type is not None:
+                dred_type = description.dred_payload_type
         if listen is not None:
             host, port = parse_address(listen, "--listen", rtcp_mux=rtcp_mux)
         return cls(host, port, rtcp_mux, {dred_type: "dred", red_type: "red"} | dict.fromkeys(opus_types, "opus"))
@@ -277,7 +290,7 @@ def _summary(session: _Session, sample_rate: int, *, adaptive: bool) -> dict[str
         "ended_by": session.ended_by,
         "injected": session.injected,
         "playout_delay_ms": round(receiver.playout_delay_ms, 3),
-        "models": [],
+        "models": list(receiver.models),
     }
     if adaptive:
         changes = receiver.delay_changes

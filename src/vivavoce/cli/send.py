@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivavoce.cli.options import JSON_HELP, PROTECT_HELP, read_number_or, warn
+from vivavoce.cli.options import BURST_HELP, JSON_HELP, PROTECT_HELP, read_number_or, warn
 from vivavoce.errors import VivavoceError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def send(
     expect_loss: Annotated[
         str, typer.Option(help="Loss in % the encoder prepares for; auto: what RTCP reports.")
     ] = "auto",
+    expect_burst: Annotated[str, typer.Option(help=BURST_HELP + "as RTCP reports.")] = "auto",
     protect: Annotated[str, typer.Option(help=PROTECT_HELP)] = "none",
     frame_ms: Annotated[int, typer.Option(help="Of one packet: 10, 20, 40 or 60.")] = 20,
     dtx: Annotated[bool, typer.Option("--dtx", help="Send nothing in silence.")] = False,
@@ -45,14 +46,17 @@ def send(
     dred_blocks: Annotated[
         bool, typer.Option("--dred-blocks", help="Put dred into blocks of RED, not into the padding of Opus packets.")
     ] = False,
+    dred_payload_type: Annotated[int, typer.Option(help="RTP payload type of --dred-blocks.", min=0, max=127)] = 118,
+    dred_extension: Annotated[int, typer.Option(help="Of dred in the padding: its ID.", min=32, max=127)] = 122,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing SDP file.")] = False,
 ) -> None:
     """Send INPUT in real time as RTP over UDP."""
     from vivavoce.audio import check_writable, read_audio, write_whole
     from vivavoce.cli.udp import open_towards, parse_address, resolve
+    from vivavoce.transport.forecast import LONGEST as MAX_BURST
+    from vivavoce.transport.forecast import LossForecast
     from vivavoce.transport.protection import Protection
-    from vivavoce.transport.rtp import DRED_PAYLOAD_TYPE
     from vivavoce.transport.sdp import AudioDescription
     from vivavoce.transport.sender import Sender
 
@@ -60,25 +64,28 @@ def send(
     if host is None:
         raise ValueError(f"--to: expected HOST:PORT, got {to!r}")
     protection = Protection.parse(protect)
-    dred_payload_type = DRED_PAYLOAD_TYPE if dred_blocks else None
+    block_type = dred_payload_type if dred_blocks else None
+    burst = read_number_or("auto", "--expect-burst", expect_burst, 1, MAX_BURST)
     sender = Sender(
         sample_rate=sample_rate,
         frame_ms=frame_ms,
         bitrate_bps=bitrate,
         protection=protection,
         expected_loss_pct=read_number_or("auto", "--expect-loss", expect_loss, 0, 100),
+        forecast=None if burst is None else LossForecast.usual(0.0, burst),
         dtx=dtx,
         payload_type=payload_type,
         red_payload_type=red_payload_type,
-        dred_payload_type=dred_payload_type,
+        dred_payload_type=block_type,
+        dred_extension_id=dred_extension,
     )
     family, destination = resolve(host, port)
     description = AudioDescription(
         address=destination[0].partition("%")[0],
         port=port,
         opus_payload_type=payload_type,
-        red_payload_type=red_payload_type if protection.red or protection.auto or dred_payload_type else None,
-        dred_payload_type=dred_payload_type,
+        red_payload_type=red_payload_type if protection.red or protection.auto or dred_blocks else None,
+        dred_payload_type=block_type,
         ptime_ms=frame_ms,
         inband_fec=protection.lbrr or protection.auto,
         dtx=dtx,
@@ -198,7 +205,7 @@ def _summary(sender: Sender, description: AudioDescription, duration_s: float) -
         "header_bytes_sent": stats.header_bytes_sent,
         "bitrate_bps": round(8 * stats.bytes_sent / duration_s, 1) if duration_s else 0.0,
         "expected_loss_pct": round(sender.expected_loss_pct, 3),
-        "protection": {name: round(stats.protection[name], 4) for name in sender.protection.names},
+        "protection": {name: round(share, 4) for name, share in sender.carried.items()},
         "redundancy": sender.redundancy,
         "dtx_frames": stats.dtx_frames,
         "reports_received": stats.reports_received,

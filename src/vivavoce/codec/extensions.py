@@ -65,21 +65,22 @@ class Extension:
             raise ValueError(f"extension {self.id} carries at most one byte, got {len(self.data)}")
 
 
-def parse_extensions(padding: bytes, frames: int) -> list[Extension]:
+def parse_extensions(padding: bytes, frames: int, limit: int = MAX_EXTENSIONS) -> list[Extension]:
     """Read all extensions of a packet.
 
     Args:
         padding: The padding of the packet.
         frames: How many frames the packet has.
+        limit: More extensions than that are an error.
 
     Returns:
         The extensions by frame; those of one frame in the order in which they were written.
 
     Raises:
-        PacketError: The padding is no valid list of extensions, or of more than `MAX_EXTENSIONS`.
+        PacketError: The padding is no valid list of extensions, or of too many.
     """
     _check_frames(frames)
-    reader = _Reader(bytes(padding), frames)
+    reader = _Reader(bytes(padding), frames, limit)
     reader.read()
     return sorted(reader.extensions, key=lambda extension: extension.frame)
 
@@ -106,14 +107,18 @@ def write_extensions(extensions: Iterable[Extension], frames: int) -> bytes:
     return min((_Writer(queues, repeat=repeat).write() for repeat in (False, True)), key=len)
 
 
-def extensions_of(packet: bytes) -> list[Extension]:
+def extensions_of(packet: bytes, limit: int = MAX_EXTENSIONS) -> list[Extension]:
     """The extensions that a packet carries; empty for one without padding or with plain zeros in it.
+
+    Args:
+        packet: Any Opus packet.
+        limit: More extensions than that are an error.
 
     Raises:
         PacketError: The packet or its padding is corrupt.
     """
     parsed = OpusPacket.parse(packet)
-    return parse_extensions(parsed.padding or b"", len(parsed.frames))
+    return parse_extensions(parsed.padding or b"", len(parsed.frames), limit)
 
 
 def with_extensions(packet: bytes, extensions: Iterable[Extension]) -> bytes:
@@ -155,9 +160,10 @@ def _check_frames(frames: int) -> None:
 class _Reader:
     """One pass over the padding; every byte is looked at once."""
 
-    def __init__(self, data: bytes, frames: int) -> None:
+    def __init__(self, data: bytes, frames: int, limit: int) -> None:
         self.data = data
         self.frames = frames
+        self.limit = limit
         self.at = 0
         self.frame = 0
         self.extensions: list[Extension] = []
@@ -212,8 +218,8 @@ class _Reader:
 
     def _take(self, kind: int, flag: int, frame: int, kept: int = 0) -> None:
         """Read one payload; where it reaches to the end, all but the last `kept` bytes."""
-        if len(self.extensions) == MAX_EXTENSIONS:
-            raise PacketError(f"an Opus packet with more than {MAX_EXTENSIONS} extensions")
+        if len(self.extensions) == self.limit:
+            raise PacketError(f"an Opus packet with more than {self.limit} extensions")
         data, at = self.data, self.at
         if kind < _FIRST_LONG:
             end = at + flag

@@ -17,12 +17,14 @@ from vivavoce.errors import ModelError, PacketError
 from vivavoce.models import find_model, load_model
 from vivavoce.redundancy.payload import CHUNK_TICKS, MAX_CHUNKS, OFFSET_TICKS, OFFSETS, LevelSchedule, model_id
 
-EXTENSION_ID = 122  # of the padding of Opus packets; 124 and 126 are libopus's own
+EXTENSION_ID = 122  # of the padding of Opus packets, by default
+EXTENSION_IDS, THEIRS = range(32, 128), (124, 126)  # long ones, and those that libopus uses
 RELEASED: dict[int, str] = {1: "rdovae-base-v1"}  # models by identifier; each stays readable for ever
 MODEL = "rdovae-base-v1"
 SPEECH_RATE, HOP = 16_000, 160
 HOP_TICKS, STEP_TICKS = 480, 960
-MAX_KEPT = 64  # packets whose redundancy a receiver has read: more than a second of them
+MAX_KEPT = 128  # packets whose redundancy a receiver has read: all that may be asked about one slot, and more
+MAX_BESIDE = 64  # extensions of a packet in which we look for ours: who sends more wants us to be busy
 
 
 class DredSender:
@@ -156,11 +158,12 @@ class DredReceiver:
         extension_id: In which it comes.
 
     Raises:
+        ValueError: No description can come in it.
         ModelError: A released model is missing or damaged.
     """
 
     def __init__(self, extension_id: int = EXTENSION_ID) -> None:
-        self._extension_id = extension_id
+        self._extension_id = checked_id(extension_id)
         self._models = {identifier: load_model(find_model(name)) for identifier, name in RELEASED.items()}
         self._read: OrderedDict[int, tuple[bytes, bytes, DredRedundancy | None]] = OrderedDict()
 
@@ -181,6 +184,20 @@ class DredReceiver:
             return None
 
 
+def checked_id(extension_id: int) -> int:
+    """An identifier of extensions that descriptions can come in.
+
+    Raises:
+        ValueError: It is none, or one that libopus uses.
+    """
+    if extension_id not in EXTENSION_IDS or extension_id in THEIRS:
+        raise ValueError(
+            f"the extension of deep redundancy must be from {EXTENSION_IDS[0]} to {EXTENSION_IDS[-1]} and neither "
+            f"{THEIRS[0]} nor {THEIRS[1]}, which are libopus's, got {extension_id}"
+        )
+    return extension_id
+
+
 def with_dred(packet: bytes, payload: bytes, extension_id: int = EXTENSION_ID) -> bytes:
     """An Opus packet with a payload in its padding, after what other extensions it has."""
     return with_extension(packet, Extension(extension_id, 0, payload))
@@ -188,6 +205,7 @@ def with_dred(packet: bytes, payload: bytes, extension_id: int = EXTENSION_ID) -
 
 def _extension(packet: bytes, extension_id: int) -> bytes:
     try:
-        return next((each.data for each in extensions_of(packet) if each.id == extension_id and not each.frame), b"")
+        found = extensions_of(packet, MAX_BESIDE)
+        return next((each.data for each in found if each.id == extension_id and not each.frame), b"")
     except PacketError:
         return b""

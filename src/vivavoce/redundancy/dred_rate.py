@@ -22,6 +22,7 @@ CHUNK_MS, STEP_MS = 40, 20
 COARSER_THAN_ALL = 3  # levels: a chunk that would have to be so much coarser than the coarsest is not worth its bits
 EASY = (0.3, 0.6, 0.8)  # what describing the first packets of a burst brings, beside later ones: PLC does well there
 AUDIBLE = 17.0  # of the first cepstral coefficient: 40 dB under the speech is silence
+SILENT = -10.0  # of the same: the dither of 16 bits, which is silence whatever the speech is like
 FORGET = 0.01  # of that a step: how fast loud speech is forgotten
 MAX_SILENT_STEPS = 20
 CREDIT_S = 0.5  # of the rate, saved up in silence
@@ -29,6 +30,8 @@ SPEND = 0.15  # of what is saved, for one description
 TRIES = 3
 MOST_BYTES = 1000  # of a description: a block of RED holds 1023
 OVERHEAD = 5  # bytes that an extension adds to a packet of one frame, at most
+HEAD_BITS = 120  # of a description beside its chunks: its header, and a state
+CHUNK_BITS, CHUNK_BITS_A_LEVEL = 95, 0.13  # of speech, at level 0, and the logarithm of how they fall
 
 _Description = tuple[bytes, LevelSchedule, int]  # and how many chunks
 
@@ -53,7 +56,13 @@ class DredPlan:
 
     @classmethod
     def of(
-        cls, bitrate_bps: float, survivors: Sequence[float], max_ms: float, packet_ms: float, every: int
+        cls,
+        bitrate_bps: float,
+        survivors: Sequence[float],
+        max_ms: float,
+        packet_ms: float,
+        every: int,
+        lost_too: float = 0.0,
     ) -> DredPlan:
         """The plan for a rate and for losses.
 
@@ -63,8 +72,9 @@ class DredPlan:
             max_ms: No more is described.
             packet_ms: Duration of a packet.
             every: Packets from one description to the next.
+            lost_too: Share of the descriptions behind a burst that are lost in another one, below 1.
         """
-        worth = np.log(_worth(survivors, packet_ms, every))
+        worth = np.log(_worth(survivors, packet_ms, every, lost_too))
         coarser = np.maximum.accumulate(LEVELS_PER_E * (worth[0] - worth))
         useful = max(2, int(np.searchsorted(coarser, LEVELS + COARSER_THAN_ALL)))
         ages = np.arange(min(useful, MAX_CHUNKS))
@@ -79,8 +89,14 @@ class DredPlan:
         chunks = bisect_right(self.coarser, room)
         return LevelSchedule(first, self.slope), max(1, min(chunks, self.chunks))
 
+    def most_bps(self, packet_ms: float) -> float:
+        """What its descriptions need where all are as fine as can be; Opus can have the rest of `bitrate_bps`."""
+        levels, chunks = self.schedule(0)
+        bits = sum(CHUNK_BITS * math.exp(-CHUNK_BITS_A_LEVEL * levels.level(chunk)) for chunk in range(chunks))
+        return 1000 * (8 * OVERHEAD + HEAD_BITS + bits) / (self.every * packet_ms)
 
-def _worth(survivors: Sequence[float], packet_ms: float, every: int) -> np.ndarray:
+
+def _worth(survivors: Sequence[float], packet_ms: float, every: int, lost_too: float) -> np.ndarray:
     """Of each chunk: how often it is needed, the beginnings of bursts counting less."""
     lasting = np.asarray(survivors, dtype=float)
     ends = lasting - np.append(lasting[1:], 0)  # how many last for exactly 1, 2, ...
@@ -89,6 +105,10 @@ def _worth(survivors: Sequence[float], packet_ms: float, every: int) -> np.ndarr
     # distance to the packet behind the burst, 1, 2, ...: of a burst of n, the one at distance k is its (n - k + 1)th
     needed = np.array([ends[k:] @ gain[: len(ends) - k] for k in range(len(ends))])
     needed = np.convolve(needed, np.full(every, 1 / every))  # until a packet with a description comes
+    turns = lost_too ** np.arange(math.ceil(MAX_CHUNKS * CHUNK_MS / (every * packet_ms)))
+    later = np.zeros(every * (len(turns) - 1) + 1)  # and until one of those arrives
+    later[::every] = turns
+    needed = np.convolve(needed, later)
     centres = (np.arange(MAX_CHUNKS) + 0.5) * CHUNK_MS / packet_ms - 0.5
     return np.maximum(np.interp(centres, np.arange(len(needed)), needed, right=0), 1e-9)
 
@@ -128,17 +148,18 @@ class DredRate:
         sender: What hears.
         plan: What they are to be like.
         packet_ms: Duration of a packet.
+        tally: Takes the counts; a new one by default.
 
     Attributes:
         plan: May be changed at any time.
         tally: What was written so far.
     """
 
-    def __init__(self, sender: DredSender, plan: DredPlan, packet_ms: float) -> None:
+    def __init__(self, sender: DredSender, plan: DredPlan, packet_ms: float, tally: DredTally | None = None) -> None:
         self._sender, self._packet_ms = sender, packet_ms
         self._first, self._loudest, self._since = 9, -math.inf, 0
-        self._credit = 0.0
-        self.plan, self.tally = plan, DredTally()
+        self._credit, self._heard = 0.0, 0
+        self.plan, self.tally = plan, DredTally() if tally is None else tally
 
     def next(self, start: int) -> bytes | None:
         """What the next packet says of the past; None: nothing, as it is not its turn or there was only silence.
@@ -149,7 +170,7 @@ class DredRate:
         a_packet = self.plan.bitrate_bps * self._packet_ms / 8000
         self._credit = min(self._credit + a_packet, self.plan.bitrate_bps / 8 * CREDIT_S + a_packet)
         self._since += 1
-        self._loudest = max(self._loudest - FORGET, self._sender.loudness(0)) if self._sender.steps else self._loudest
+        self._listen()
         if self._since < self.plan.every:
             return None
         allowed = self.plan.every * a_packet
@@ -160,6 +181,12 @@ class DredRate:
             self._credit -= len(payload) + OVERHEAD
             self._since = 0
         return payload
+
+    def _listen(self) -> None:
+        new = min(self._sender.steps - self._heard, 2 * MAX_CHUNKS)
+        for age in reversed(range(new)):
+            self._loudest = max(self._loudest - FORGET, self._sender.loudness(age))
+        self._heard = self._sender.steps
 
     def _fitting(self, start: int, allowed: float) -> bytes | None:
         """The finest that fits, or fewer chunks of a coarser one; None where nothing does, or nothing is there."""
@@ -201,11 +228,11 @@ class DredRate:
         reached = bisect_left(audible, 2 * chunks)
         if not reached or audible[0] > MAX_SILENT_STEPS:
             return None
-        chunks = min(chunks, audible[reached - 1] // 2 + 1)
+        chunks = min(chunks, audible[reached - 1] // 2 + 1, self._sender.steps // 2)
         payload = self._sender.payload(start, levels, chunks)
         return None if payload is None else (payload, levels, chunks)
 
     def _audible(self) -> list[int]:
         """Ages of the steps in which there is something."""
-        sender, silence = self._sender, self._loudest - AUDIBLE
+        sender, silence = self._sender, max(self._loudest - AUDIBLE, SILENT)
         return [age for age in range(min(2 * MAX_CHUNKS, sender.steps - 1)) if sender.loudness(age) > silence]

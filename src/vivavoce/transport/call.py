@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from vivavoce.transport.network import GammaJitter, Network
 from vivavoce.transport.player import Slot
 from vivavoce.transport.protection import Protection
 from vivavoce.transport.receiver import Receiver
-from vivavoce.transport.sender import Sender, SenderStats
+from vivavoce.transport.sender import Sender
 from vivavoce.transport.stats import SLOT_TICKS, ReceiverStats
 
 FRAME_MS = 20
@@ -44,6 +45,7 @@ class CallSettings:
         seed: Of losses and jitter.
         bitrate_bps: Target for all RTP payload bytes.
         expected_loss_pct: What the encoder prepares for; None: the loss rate of `loss`.
+        expected_burst: Packets that are lost in a row, on average, as the sender expects; None: the bursts of `loss`.
         protection: What the sender adds.
         conceal: One of `concealment.concealer.CONCEALERS`.
         playout_delay_ms: From capture to playout; None adapts it.
@@ -55,6 +57,7 @@ class CallSettings:
     seed: int = 0
     bitrate_bps: float = 32_000
     expected_loss_pct: float | None = None
+    expected_burst: float | None = None
     protection: Protection = Protection()  # noqa: RUF009 - frozen
     conceal: str = "opus"
     playout_delay_ms: float | None = 100.0
@@ -65,6 +68,8 @@ class CallSettings:
             raise ValueError(f"sample_rate must be 16000 or 48000, got {self.sample_rate}")
         if not 0 <= self.jitter_ms <= 10_000:
             raise ValueError(f"jitter_ms must be between 0 and 10000, got {self.jitter_ms}")
+        if self.expected_burst is not None and not 1 <= self.expected_burst < math.inf:
+            raise ValueError(f"expected_burst must be 1 packet or more, got {self.expected_burst}")
 
     @property
     def encoder_expects_pct(self) -> float:
@@ -171,7 +176,7 @@ def simulate_call(samples: np.ndarray, settings: CallSettings) -> CallResult:
         bitrate_bps=8 * sender.stats.bytes_sent / duration_s,
         expected_loss_pct=sender.expected_loss_pct,
         slots={source: sources.count(source) for source in sorted(set(sources))},
-        protection=_carried(sender.stats, settings.protection),
+        protection=sender.carried,
         redundancy=sender.redundancy,
         playout_delay_ms=_delay_at_the_end(receiver, settings),
         delay_changes=receiver.delay_changes if settings.playout_delay_ms is None else [],
@@ -197,14 +202,16 @@ def unprotected(settings: CallSettings) -> CallSettings:
 
 
 def _sender(settings: CallSettings) -> Sender:
+    burst = settings.expected_burst
     return Sender(
         sample_rate=settings.sample_rate,
         frame_ms=FRAME_MS,
         bitrate_bps=settings.bitrate_bps,
         protection=settings.protection,
         expected_loss_pct=settings.encoder_expects_pct,
-        forecast=LossForecast.of(settings.loss),
+        forecast=LossForecast.of(settings.loss) if burst is None else LossForecast.usual(0.0, burst),
         playout_delay_ms=settings.playout_delay_ms,
+        reads_dred=settings.conceal.partition(":")[0] == "neural",
         ssrc=1,
         sequence_number=0,
         timestamp=SLOT_TICKS,
@@ -278,8 +285,3 @@ def _delay_at_the_end(receiver: Receiver, settings: CallSettings) -> float:
     if settings.playout_delay_ms is not None or not changes:
         return receiver.playout_delay_ms
     return changes[-1][1]
-
-
-def _carried(stats: SenderStats, protection: Protection) -> dict[str, float]:
-    shares = stats.protection.items()
-    return {name: share for name, share in shares if name in protection.names or (protection.auto and share)}

@@ -39,16 +39,15 @@ class Chooser:
 
     Args:
         buffer: Of the stream.
-        listens: Whether deep redundancy is of use.
+        dred: What reads descriptions; None where they are of no use.
 
     Attributes:
         last_sequence: Of the packet that was played last from its own payload.
     """
 
-    def __init__(self, buffer: JitterBuffer, listens: bool) -> None:
+    def __init__(self, buffer: JitterBuffer, dred: DredReceiver | None) -> None:
         self.last_sequence: int | None = None
-        self._buffer, self._listens = buffer, listens
-        self._dred = DredReceiver()
+        self._buffer, self._dred = buffer, dred
         self._slot_ticks = SLOT_TICKS
         self._paused = False
 
@@ -98,11 +97,11 @@ class Chooser:
 
     def said_by(self, payload: Payload) -> DredRedundancy | None:
         """What a packet says of the time before it, as far as that is of use."""
-        return self._dred.redundancy_of(payload.timestamp, payload.data, payload.dred) if self._listens else None
+        return self._dred and self._dred.redundancy_of(payload.timestamp, payload.data, payload.dred)
 
     def _describing(self, time: int) -> DredRedundancy | None:
         """What the first packet after this time that describes it says of it: it is the finest."""
-        if not self._listens:
+        if self._dred is None:
             return None
         for payload in self._buffer.payloads_after(time, MAX_DESCRIBING):
             redundancy = self.said_by(payload)

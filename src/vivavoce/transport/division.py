@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from vivavoce.redundancy.dred_rate import DredPlan
 from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
 
@@ -15,9 +16,10 @@ USUAL_DELAY_MS = 200.0  # from capture to playout, where the peer has not said
 # long as one comes before what was lost has to be played.
 DRED_SHARE, DRED_SHARE_PER_LOSS, MOST_DRED_SHARE = 0.1, 0.25, 0.5  # of the rate, where they come every USUAL_PERIOD_MS
 SHORTEST_PERIOD_MS, USUAL_PERIOD_MS, LONGEST_PERIOD_MS = 40.0, 240.0, 320.0
-PERIODS = 3  # for what is lost to be described in, behind the burst
+PERIODS = 3  # for what is lost to be described in, behind the burst, at least
+ALL_LOST = 0.01  # and so many that all of them are lost too with this probability
 BURSTS = 0.8  # of what is lost, whose bursts are reckoned with
-FINEST_BITS, FINEST_CHUNK_BITS, CHUNK_MS = 200, 70, 40  # at the finest level: more has no use
+CHUNK_MS = 40
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,19 @@ def _describe(
     delay_ms = USUAL_DELAY_MS if delay_ms is None else delay_ms
     reach_ms = min(max(delay_ms, CHUNK_MS), protection.dred_ms)
     burst_ms = min(packet_ms * forecast.burst(BURSTS), reach_ms / 2)
-    period_ms = min(max((reach_ms - burst_ms) / PERIODS, SHORTEST_PERIOD_MS), LONGEST_PERIOD_MS)
+    period_ms = (reach_ms - burst_ms) / PERIODS
+    if again := forecast.lost_again(period_ms / packet_ms):
+        period_ms *= min(1.0, PERIODS * math.log(again) / math.log(ALL_LOST))
+    period_ms = min(max(period_ms, SHORTEST_PERIOD_MS), LONGEST_PERIOD_MS)
     share = (DRED_SHARE + DRED_SHARE_PER_LOSS * forecast.rate) * math.sqrt(USUAL_PERIOD_MS / period_ms)
-    finest_bits = FINEST_BITS + FINEST_CHUNK_BITS * reach_ms / CHUNK_MS
-    dred_bps = min(min(MOST_DRED_SHARE, share) * rate, spare, 1000 * finest_bits / packet_ms)
-    period_ms = min(period_ms, 1000 * finest_bits / dred_bps) if dred_bps > 0 else period_ms
-    return dred_bps, max(1, round(period_ms / packet_ms)), reach_ms
+    dred_bps = min(min(MOST_DRED_SHARE, share) * rate, spare)
+    if dred_bps <= 0:
+        return 0.0, 1, reach_ms
+
+    def most_bps(every: int) -> float:
+        plan = DredPlan.of(dred_bps, forecast.survivors, reach_ms, packet_ms, every, forecast.lost_again(every))
+        return plan.most_bps(packet_ms)
+
+    every = max(1, round(period_ms / packet_ms))
+    every = max(1, round(every * min(1.0, most_bps(every) / dred_bps)))  # finer has no use, more of them does
+    return min(dred_bps, most_bps(every)), every, reach_ms

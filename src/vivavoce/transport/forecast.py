@@ -50,9 +50,9 @@ class LossForecast:
 
     @classmethod
     def of(cls, model: LossModel | None) -> LossForecast:
-        """What a model or a recording loses, counted; of a rate that it never reaches, single losses."""
+        """What a model or a recording loses, counted; single losses if it never reaches its rate. None: the usual."""
         if model is None:
-            return cls.usual(0.0, 1.0)
+            return cls.usual(0.0)
         ages = burst_ages(np.fromiter(islice(model.stream(0), COUNTED), np.bool_, COUNTED))
         reached = np.bincount(np.minimum(ages, LONGEST), minlength=LONGEST + 1)[1:].astype(float)
         if not reached[0]:
@@ -69,6 +69,16 @@ class LossForecast:
         lengths = np.arange(1, len(lasting) + 1)
         lost = np.cumsum(lengths * (lasting - np.append(lasting[1:], 0)))
         return int(lengths[np.searchsorted(lost, share * lost[-1])])
+
+    def lost_again(self, packets: float) -> float:
+        """Probability that a packet is lost which comes so many after one that arrived.
+
+        As if bursts began and ended at any packet alike: E. N. Gilbert, "Capacity of a burst-noise channel" (1960).
+        """
+        if self.rate >= 1:
+            return 1.0
+        begin, end = self.rate / (1 - self.rate) / self.mean_burst, 1 / self.mean_burst
+        return self.rate * (1 - max(0.0, 1 - begin - end) ** packets)
 
     @property
     def mean_burst(self) -> float:

@@ -19,15 +19,19 @@ LONG_DELAY_MS = 600.0  # of a receiver, for which few descriptions do, which lea
 LBRR_BPS, LBRR_HASTY_BPS = 30_000, 45_000
 LBRR_WORTH_BPS = 1_500  # of the rate, times that share
 RED_BPS, RED_BURSTS = 60_000, 0.12
+LBRR_LOSS_BPS, RED_LOSS_BPS = 95_000, 120_000  # times the loss: with less, what they take from the rest is worth more
 
 
-def choose(bitrate_bps: float, forecast: LossForecast, playout_delay_ms: float | None = None) -> tuple[Protection, str]:
+def choose(
+    bitrate_bps: float, forecast: LossForecast, playout_delay_ms: float | None = None, *, reads_dred: bool = True
+) -> tuple[Protection, str]:
     """The protection for a rate and a forecast, and why.
 
     Args:
         bitrate_bps: All RTP payload.
         forecast: What loss is expected.
         playout_delay_ms: Of the receiver, from capture to playout; None: nobody knows.
+        reads_dred: Whether the receiver does.
     """
     loss = f"{100 * forecast.rate:.1f} % loss expected"
     if forecast.rate < NO_LOSS:
@@ -39,8 +43,11 @@ def choose(bitrate_bps: float, forecast: LossForecast, playout_delay_ms: float |
         return Protection(lbrr=True), f"{loss}, and the receiver waits too short for more"
     why = f"{loss}, in bursts of {forecast.mean_burst:.1f} packets"
     bursts = forecast.rate / forecast.mean_burst
-    if bitrate_bps >= RED_BPS and bursts >= RED_BURSTS:
-        return Protection(red=(2,), dred_ms=MAX_DRED_MS), why
+    dred_ms = MAX_DRED_MS if reads_dred else 0
+    if bitrate_bps >= max(RED_BPS, RED_LOSS_BPS * forecast.rate) and bursts >= RED_BURSTS:
+        return Protection(red=(2,), dred_ms=dred_ms), why
+    if not reads_dred:
+        return Protection(lbrr=True), why
     enough_bps = LBRR_BPS if delay_ms >= LONG_DELAY_MS else LBRR_HASTY_BPS
-    lbrr = bitrate_bps >= enough_bps and bitrate_bps * bursts >= LBRR_WORTH_BPS
-    return Protection(lbrr=lbrr, dred_ms=MAX_DRED_MS), why
+    lbrr = bitrate_bps >= max(enough_bps, LBRR_LOSS_BPS * forecast.rate) and bitrate_bps * bursts >= LBRR_WORTH_BPS
+    return Protection(lbrr=lbrr, dred_ms=dred_ms), why

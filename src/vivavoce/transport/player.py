@@ -62,6 +62,7 @@ class Player:
         self,
         sample_rate: int,
         buffer: JitterBuffer,
+        chooser: Chooser,
         clock: PlayoutClock,
         concealer: Concealer,
         stats: ReceiverStats,
@@ -75,7 +76,7 @@ class Player:
         self.delay_changes: deque[tuple[float, float]] = deque(maxlen=RECENT_SLOTS)
         self.ended_at: int | None = None
         self._buffer, self._clock, self._concealer, self._stats, self._lock = buffer, clock, concealer, stats, lock
-        self._chooser = Chooser(buffer, concealer.listens)
+        self._chooser = chooser
         self._decoder = OpusDecoder(sample_rate)
         self._pending = np.zeros(0, np.float32)
         self._playing = False

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vivavoce.redundancy.dred import DredSender, with_dred
-from vivavoce.redundancy.dred_rate import DredPlan, DredRate
+from vivavoce.redundancy.dred import EXTENSION_ID, DredSender, checked_id, with_dred
+from vivavoce.redundancy.dred_rate import DredPlan, DredRate, DredTally
 from vivavoce.redundancy.red import MAX_OFFSET, RedBlock, RedHistory
 from vivavoce.transport.division import Division, divide
 from vivavoce.transport.forecast import LossForecast
@@ -34,6 +34,8 @@ class Protector:
         dred_payload_type: Of descriptions as blocks of RED; None puts them into the padding of Opus packets.
         stats: Takes the counts.
         playout_delay_ms: Of the peer, from capture to playout; None: nobody knows.
+        dred_extension_id: Of descriptions in the padding.
+        reads_dred: Whether the peer does; where not, `auto` adds none.
 
     Attributes:
         using: What is added at present.
@@ -56,16 +58,20 @@ class Protector:
         dred_payload_type: int | None,
         stats: SenderStats,
         playout_delay_ms: float | None = None,
+        dred_extension_id: int = EXTENSION_ID,
+        reads_dred: bool = True,
     ) -> None:
         if any(distance * frame_ms * OPUS_CLOCK_HZ // 1000 > MAX_OFFSET for distance in asked.red):
             raise ValueError(f"RED distances {asked.red} of {frame_ms}-ms packets reach further back than 341 ms")
         self.asked, self.stats = asked, stats
         self._frame_ms, self._red_bitrate_bps = frame_ms, red_bitrate_bps
         self._payload_type, self._red_payload_type = payload_type, red_payload_type
-        self._dred_payload_type = dred_payload_type
+        self._dred_payload_type, self._dred_extension_id = dred_payload_type, checked_id(dred_extension_id)
+        self._reads_dred = reads_dred
         self._history: RedHistory | None = None
         self._dred_sender: DredSender | None = None
         self._dred: DredRate | None = None
+        self._tally = DredTally()
         self.using, self.because, self.division = self._plan(bitrate_bps, forecast, playout_delay_ms)
         self.bitrate_bps, self.forecast, self.playout_delay_ms = bitrate_bps, forecast, playout_delay_ms
 
@@ -104,7 +110,7 @@ class Protector:
         stats, body, beside = self.stats, packet, ()
         if self._dred is not None and (description := self._dred.next(self._frame_ms * OPUS_CLOCK_HZ // 1000)):
             if self._dred_payload_type is None:
-                body = with_dred(packet, description)
+                body = with_dred(packet, description, self._dred_extension_id)
             else:
                 beside = (RedBlock(self._dred_payload_type, 0, description),)
             stats.packets_with_dred += 1
@@ -123,7 +129,9 @@ class Protector:
         if self.because:
             said["because"] = self.because
         if self._dred is not None:
-            said["dred"] = self._dred.tally.summary() | {"every": self._dred.plan.every}
+            said["dred"] = self._tally.summary() | {"every": self._dred.plan.every}
+        elif self._tally.count:  # it was used before
+            said["dred"] = self._tally.summary()
         return said
 
     def _plan(
@@ -131,7 +139,7 @@ class Protector:
     ) -> tuple[Protection, str, Division]:
         using, because = self.asked, ""
         if using.auto:
-            using, because = choose(bitrate_bps, forecast, delay_ms)
+            using, because = choose(bitrate_bps, forecast, delay_ms, reads_dred=self._reads_dred)
         division = divide(bitrate_bps, using, forecast, self._frame_ms, self._red_bitrate_bps, delay_ms)
         return using, because, division
 
@@ -147,8 +155,9 @@ class Protector:
             return
         division = self.division
         plan = DredPlan.of(
-            division.dred_bps, self.forecast.survivors, division.dred_ms, self._frame_ms, division.dred_every
+            *(division.dred_bps, self.forecast.survivors, division.dred_ms, self._frame_ms, division.dred_every),
+            self.forecast.lost_again(division.dred_every),
         )
         if self._dred is None:
-            self._dred = DredRate(self._dred_sender, plan, self._frame_ms)
+            self._dred = DredRate(self._dred_sender, plan, self._frame_ms, self._tally)
         self._dred.plan = plan

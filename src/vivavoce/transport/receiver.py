@@ -21,8 +21,10 @@ import numpy as np
 from vivavoce.codec.packet import has_lbrr, packet_samples
 from vivavoce.concealment.concealer import Concealer, create_concealer
 from vivavoce.errors import PacketError
+from vivavoce.redundancy.dred import EXTENSION_ID, RELEASED, DredReceiver
 from vivavoce.redundancy.red import RedPacket
 from vivavoce.transport import rtcp
+from vivavoce.transport.choice import Chooser
 from vivavoce.transport.jitter_buffer import JitterBuffer, Payload
 from vivavoce.transport.player import Player, Slot
 from vivavoce.transport.playout_clock import PlayoutClock
@@ -61,11 +63,15 @@ class Receiver:
             taken as the arrival of the fastest recent packet, less its duration.
         conceal: One of `concealment.concealer.CONCEALERS`, or a `Concealer`.
         payload_types: RTP payload type to "opus", "red" or "dred", which is only of blocks inside RED.
+        dred_extension_id: Of descriptions of the past in the padding of Opus packets.
         anchor: (RTP timestamp, seconds): when that timestamp was captured, on the clock of `arrival_time` and `now`;
             for two ends that share one (a simulation, or RTCP over synchronised clocks). Playout begins there even if
             the first packets are lost.
         ssrc: Of this receiver's own reports; drawn at random by default.
         cname: Canonical name of this end; None draws one (RFC 7022 section 4.2).
+
+    Attributes:
+        models: Names of those that may make what is heard.
 
     Raises:
         ValueError: A setting is out of range.
@@ -79,6 +85,7 @@ class Receiver:
         playout_delay_ms: float | None = 100.0,
         conceal: str | Concealer = "opus",
         payload_types: Mapping[int, str] | None = None,
+        dred_extension_id: int = EXTENSION_ID,
         anchor: tuple[int, float] | None = None,
         ssrc: int | None = None,
         cname: str | None = None,
@@ -90,12 +97,18 @@ class Receiver:
         if unknown := set(self._payload_types.values()) - {"opus", "red", "dred"}:
             raise ValueError(f"payload types carry opus, red or dred, got {sorted(unknown)}")
         self._stats = ReceiverStats()
+        self.models: tuple[str, ...] = ()
         self._lock = threading.Lock()
         self._buffer = JitterBuffer()
         self._clock = PlayoutClock(None if playout_delay_ms is None else playout_delay_ms / 1000, anchor)
         concealer = create_concealer(conceal, sample_rate) if isinstance(conceal, str) else conceal
+        if concealer.listens:
+            self.models = (*getattr(concealer, "model_names", ()), *RELEASED.values())
         start = None if anchor is None else anchor[0]
-        self._player = Player(sample_rate, self._buffer, self._clock, concealer, self._stats, self._lock, start)
+        chooser = Chooser(self._buffer, DredReceiver(dred_extension_id) if concealer.listens else None)
+        self._player = Player(
+            sample_rate, self._buffer, chooser, self._clock, concealer, self._stats, self._lock, start
+        )
         self._ssrc = secrets.randbits(32) if ssrc is None else ssrc
         self._cname = secrets.token_urlsafe(12) if cname is None else cname
         self._source: Source | None = None

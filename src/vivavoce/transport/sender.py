@@ -14,6 +14,7 @@ import numpy as np
 from vivavoce.codec.opus import Bandwidth, OpusEncoder
 from vivavoce.codec.packet import has_lbrr, is_dtx
 from vivavoce.errors import PacketError
+from vivavoce.redundancy.dred import EXTENSION_ID
 from vivavoce.transport import rtcp
 from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
@@ -69,7 +70,7 @@ class Sender:
         expected_loss_pct: What the encoder prepares for, in percent; None follows the peer's RTCP reports, and is 10
             until the first. At 0 Opus writes no LBRR.
         forecast: The bursts that losses are expected in, which decide how much of the past is described; the rate is
-            `expected_loss_pct`, whatever it says.
+            `expected_loss_pct`, whatever it says. None: the usual ones, until the peer's extended reports tell.
         playout_delay_ms: Of the peer, from capture to playout, which decides how often the past is described; None: as
             his extended reports say.
         dtx: Stop sending in silence (RFC 7587 section 3.1.3); the first frame of a pause is still sent as its marker.
@@ -79,6 +80,8 @@ class Sender:
         red_bitrate_bps: Make the RED copies by a second encoder of this rate; None copies the primary's own bytes.
         dred_payload_type: Of descriptions of the past as blocks of RED, for peers that read no padding of Opus packets;
             None: in the padding (`docs/dred-payload.md`).
+        dred_extension_id: Of descriptions in the padding: from 32 to 127, and none of libopus's own.
+        reads_dred: Whether the peer understands descriptions; where not, `auto` adds none.
         payload_type, red_payload_type: In the RTP header and inside RED, as the session description says.
         cname: Canonical name of this end; None draws one (RFC 7022 section 4.2).
         ssrc, sequence_number, timestamp: Where the stream starts; None draws them at random (RFC 3550 section 5.1).
@@ -96,7 +99,7 @@ class Sender:
         bitrate_bps: float = 32_000,
         protection: Protection = Protection(),  # noqa: B008 - frozen
         expected_loss_pct: float | None = None,
-        forecast: LossForecast = LossForecast.usual(0.0),  # noqa: B008 - frozen
+        forecast: LossForecast | None = None,
         playout_delay_ms: float | None = None,
         dtx: bool = False,
         vbr: bool = True,
@@ -106,6 +109,8 @@ class Sender:
         payload_type: int = OPUS_PAYLOAD_TYPE,
         red_payload_type: int = RED_PAYLOAD_TYPE,
         dred_payload_type: int | None = None,
+        dred_extension_id: int = EXTENSION_ID,
+        reads_dred: bool = True,
         ssrc: int | None = None,
         sequence_number: int | None = None,
         timestamp: int | None = None,
@@ -120,6 +125,7 @@ class Sender:
         self.ssrc = secrets.randbits(32) if ssrc is None else ssrc
         self.stats = SenderStats()
         self._follows_reports = expected_loss_pct is None
+        self._follows_bursts = forecast is None
         self._follows_delay = playout_delay_ms is None
         # below 2**15, so that no receiver misjudges an early roll-over (RFC 3711 section 3.3.1)
         self._sequence_number = secrets.randbits(15) if sequence_number is None else sequence_number
@@ -142,9 +148,11 @@ class Sender:
             )
 
         self.expected_loss_pct = UNREPORTED_LOSS_PCT if expected_loss_pct is None else float(expected_loss_pct)
+        forecast = LossForecast.usual(0.0) if forecast is None else forecast
         self._protector = Protector(
             *(protection, bitrate_bps, forecast.at(self.expected_loss_pct / 100), frame_ms),
             *(red_bitrate_bps, payload_type, red_payload_type, dred_payload_type, self.stats, playout_delay_ms),
+            *(dred_extension_id, reads_dred),
         )
         self._encoder = encoder(self._protector.division.opus_bps, self._protector.using.lbrr)
         self._copy_encoder = None if red_bitrate_bps is None else encoder(red_bitrate_bps, inband_fec=False)
@@ -184,6 +192,13 @@ class Sender:
     def redundancy(self) -> dict[str, object]:
         """What is added at present and why, and what descriptions of the past are like on average."""
         return self._protector.summary()
+
+    @property
+    def carried(self) -> dict[str, float]:
+        """Share of the packets that carried each kind of redundancy: of what was asked for, or `auto` used."""
+        asked = self.protection
+        shares = self.stats.protection.items()
+        return {name: share for name, share in shares if name in asked.names or (asked.auto and share)}
 
     def send(self, frame: np.ndarray) -> list[bytes]:
         """Encode one frame.
@@ -260,7 +275,7 @@ class Sender:
     def _take_metrics(self, metrics: rtcp.VoipMetrics) -> None:
         """Within bursts of RFC 3611 some packets arrive: where losses are independent, so many."""
         forecast = None
-        if self._follows_reports and metrics.burst_density:
+        if self._follows_reports and self._follows_bursts and (metrics.loss_rate or metrics.burst_density):
             mean = 1 / (1 - min(metrics.burst_density, MAX_DENSITY) / 256)
             forecast = LossForecast.usual(self.expected_loss_pct / 100, mean)
         delay_ms = float(metrics.buffer_nominal) if self._follows_delay and metrics.buffer_nominal else None
