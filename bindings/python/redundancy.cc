@@ -43,6 +43,7 @@ class RdoVaeNetwork {
     const std::vector<float> features = Rows("features", array, vivavoce::kVaeStepInputs);
     const size_t steps = features.size() / vivavoce::kVaeStepInputs, latent = Latent(), state = State();
     std::unique_ptr<float[]> latents(new float[steps * latent]), states(new float[steps * state]);
+    const Turn turn(busy_, kName);
     {
       const nb::gil_scoped_release release;
       const vivavoce::FlushDenormals modes;
@@ -87,10 +88,21 @@ class RdoVaeNetwork {
     return Own<FloatMatrix>(std::move(features), {chunks, vivavoce::kVaeChunkFeatures});
   }
 
-  void Reset() { std::fill(state_.begin(), state_.end(), 0.f); }
-  RdoVaeNetwork Copy() const { return *this; }
+  void Reset() {
+    const Turn turn(busy_, kName);
+    std::fill(state_.begin(), state_.end(), 0.f);
+  }
+
+  std::unique_ptr<RdoVaeNetwork> Copy() {
+    const Turn turn(busy_, kName);
+    return std::make_unique<RdoVaeNetwork>(*this, 0);
+  }
+
+  RdoVaeNetwork(const RdoVaeNetwork& other, int) : model_(other.model_), path_(other.path_), state_(other.state_) {}
 
  private:
+  static constexpr const char* kName = "RdoVaeNetwork";
+
   static void CheckLevel(int level) {
     if (level >= 0 && level < vivavoce::kDredLevels) return;
     throw nb::value_error(("level must be from 0 to 15, got " + std::to_string(level)).c_str());
@@ -112,6 +124,7 @@ class RdoVaeNetwork {
   std::shared_ptr<vv_model> model_;
   vivavoce::Int8Path path_;
   std::vector<float> state_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
 };
 
 class DredEncoder {
@@ -159,7 +172,11 @@ class DredEncoder {
     return nb::bytes(out, static_cast<size_t>(size));
   }
 
-  int64_t hops() const { return encoder_.hops(); }
+  int64_t hops() {
+    const Turn turn(busy_, kName);
+    return encoder_.hops();
+  }
+
   void Reset() {
     const Turn turn(busy_, kName);
     encoder_.Reset();

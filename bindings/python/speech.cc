@@ -2,6 +2,7 @@
 #include <nanobind/stl/unique_ptr.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <new>
 #include <string>
@@ -17,6 +18,7 @@
 #include "lpc.h"
 #include "model_handle.h"
 #include "sane.h"
+#include "turn.h"
 
 using namespace binding;
 
@@ -89,6 +91,7 @@ class Concealer {
   FloatVector Receive(const Array& array, bool joined) {
     const Vector<float> samples("samples", array);
     CheckCount(samples.size());
+    const Turn turn(busy_, kName);
     return NewArray<FloatVector>(samples.size(), [&](float* out) {
       const vivavoce::FlushDenormals modes;
       concealer_.Receive(samples.data(), static_cast<int>(samples.size()), joined, out);
@@ -97,6 +100,7 @@ class Concealer {
 
   FloatVector Conceal(size_t count) {
     CheckCount(count);
+    const Turn turn(busy_, kName);
     return NewArray<FloatVector>(count, [&](float* out) {
       const vivavoce::FlushDenormals modes;
       concealer_.Conceal(out, static_cast<int>(count));
@@ -107,32 +111,40 @@ class Concealer {
     const Vector<float> samples("samples", array);
     CheckCount(samples.size());
     if (gap < 0) throw nb::value_error(("gap must not be negative, got " + std::to_string(gap)).c_str());
+    const Turn turn(busy_, kName);
     const vivavoce::FlushDenormals modes;
     concealer_.Foresee(samples.data(), static_cast<int>(samples.size()), gap);
   }
 
   void Tell(const Array& array, int64_t gap) {
     const std::vector<float> features = Rows("features", array, vivavoce::kSpeechFeatures);
+    const Turn turn(busy_, kName);
     const vivavoce::FlushDenormals modes;
     concealer_.Tell(features.data(), static_cast<int>(features.size() / vivavoce::kSpeechFeatures), gap);
   }
 
   FloatVector Ahead(size_t count) {
     CheckCount(count, vivavoce::Concealer::kMaxAhead);
+    const Turn turn(busy_, kName);
     return NewArray<FloatVector>(count, [&](float* out) {
       const vivavoce::FlushDenormals modes;
       concealer_.Ahead(out, static_cast<int>(count));
     });
   }
 
-  FloatVector Played(size_t count) const {
+  FloatVector Played(size_t count) {
     CheckCount(count, static_cast<size_t>(concealer_.history()));
+    const Turn turn(busy_, kName);
     return NewArray<FloatVector>(count, [&](float* out) { concealer_.Played(out, static_cast<int>(count)); });
   }
 
-  void Reset() { concealer_.Reset(); }
+  void Reset() {
+    const Turn turn(busy_, kName);
+    concealer_.Reset();
+  }
 
-  std::unique_ptr<Concealer> Copy() const {
+  std::unique_ptr<Concealer> Copy() {
+    const Turn turn(busy_, kName);
     auto copy = std::make_unique<Concealer>(*this, 0);
     copy->concealer_.CopyState(concealer_);
     return copy;
@@ -147,6 +159,8 @@ class Concealer {
   }
 
  private:
+  static constexpr const char* kName = "Concealer";
+
   static void CheckCount(size_t count, size_t most = size_t{1} << 24) {
     if (count > most) {
       const std::string text = "at most " + std::to_string(most) + " samples at a time, got " + std::to_string(count);
@@ -170,6 +184,7 @@ class Concealer {
   std::shared_ptr<vv_model> predictor_, vocoder_;
   int sample_rate_;
   vivavoce::Concealer concealer_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
     the network between them                       Network, loss and jitter models, parse_loss, read_trace, read_jitter
     noise out of the microphone                    Denoiser, denoise
     Opus                                           OpusEncoder, OpusDecoder, find_libopus
+    a relay that is short of rate                  shortened_packet
     what a session description says of audio       AudioDescription
     what runs in a call, behind any kind of block  Processor, Reblocked
 
@@ -17,6 +18,7 @@ from vivavoce.codec.opus import OpusDecoder, OpusEncoder
 from vivavoce.concealment.concealer import Concealer
 from vivavoce.enhancement.denoiser import Denoiser, denoise
 from vivavoce.errors import AudioFileError, CodecError, MissingExtraError, ModelError, PacketError, VivavoceError
+from vivavoce.redundancy.dred import shortened_packet
 from vivavoce.streaming import Processor, Reblocked
 from vivavoce.transport.call import CallResult, CallSettings, simulate_call
 from vivavoce.transport.loss import (
@@ -77,5 +79,6 @@ __all__ = [
     "denoise",
     "find_libopus",
     "parse_loss",
+    "shortened_packet",
     "simulate_call",
 ]

@@ -107,7 +107,7 @@ def test_digital_silence_is_never_described(seconds):
     sender = DredSender(RATE, 0)
     rate = DredRate(sender, plan(32_000), PACKET_MS)
     assert not write_all(rate, sender, np.zeros(RATE * seconds, np.float32)).any()
-    assert rate.tally.silent == 50 * seconds
+    assert rate.tally.silent == 50 * seconds - 1  # at first there is no step to be silent
 
 
 def test_what_is_loud_is_heard_in_each_step_of_a_packet():
@@ -130,9 +130,18 @@ def test_a_rate_for_nothing_says_so(speech_16k):
     assert rate.tally.summary()["none"]["rate too low"] > 0
 
 
+def test_a_turn_at_which_there_is_nothing_to_say_counts_once(speech_16k):
+    sender = DredSender(RATE, 0)
+    rate = DredRate(sender, plan(32_000, every=4), PACKET_MS)
+    write_all(rate, sender, np.concatenate([speech_16k[: 2 * RATE], np.zeros(8 * RATE, np.float32)]))
+    turns = rate.tally.count + rate.tally.silent + rate.tally.crowded
+    assert rate.tally.silent > 50
+    assert turns == pytest.approx(10 * 50 / 4, abs=4)
+
+
 def test_whatever_is_heard_a_description_fits_a_block_of_red():
     class Sender(DredSender):
-        def payload(self, start, levels, chunks, age=0):
+        def payload(self, start, levels, chunks):
             return bytes(50 * chunks + 10)  # longer than any speech makes it
 
     sender = Sender(RATE, 0)

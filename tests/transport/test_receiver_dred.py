@@ -179,6 +179,25 @@ def test_a_gap_that_began_with_a_standing_tone_goes_on_as_told():
     assert not concealer.remark
 
 
+@pytest.mark.parametrize("tonal_slots", [0, 5, 10])
+def test_what_is_told_keeps_its_time_in_a_gap_that_began_with_a_standing_tone(tonal_slots):
+    concealer, decoder = NeuralConcealment(RATE), OpusDecoder(RATE)
+    before = 0.05 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    if tonal_slots:
+        before = 0.2 * np.sin(2 * np.pi * 440 / RATE * np.arange(RATE)).astype(np.float32)
+    for slot in before.reshape(-1, FRAME):
+        concealer.receive(slot)
+    features = np.zeros((60, 20), np.float32)
+    features[:, 0] = np.where(np.arange(60) < 25, -14, 6)  # nothing for 250 ms, then loud
+    heard = []
+    for slot in range(20):
+        if slot == tonal_slots:
+            concealer.tell(features, FRAME // 4)
+        heard.append(np.square(concealer.conceal(decoder, FRAME)).mean())
+        assert bool(concealer.remark) == (slot < tonal_slots)
+    assert np.argmax(np.diff(heard[tonal_slots:])) + tonal_slots + 1 in (12, 13)
+
+
 # narrower speech has less energy, so that times alone could not be told
 @pytest.mark.parametrize("sample_rate", [24_000, 48_000])
 def test_wider_speech_is_heard_at_the_same_time(model, sample_rate):

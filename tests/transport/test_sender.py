@@ -11,6 +11,7 @@ from vivavoce.redundancy.red import RedPacket
 from vivavoce.transport import rtcp
 from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
+from vivavoce.transport.protector import Protector
 from vivavoce.transport.rtcp_metrics import fraction_byte, ntp_from_seconds
 from vivavoce.transport.rtp import RtpPacket
 from vivavoce.transport.sender import Sender
@@ -252,23 +253,80 @@ def test_reported_bursts_decide_how_often_the_past_is_described():
 def heard(stream, **metrics):
     """Let the peer tell of his losses, as he hears them."""
     block = rtcp.VoipMetrics(7, loss_rate=fraction_byte(0.2), buffer_nominal=1100, **metrics)
-    stream.receive_rtcp(rtcp.serialize_compound([rtcp.ReceiverReport(3), rtcp.ExtendedReport(3, (block,))]), 1.0)
+    lost = rtcp.ReportBlock(7, fraction_byte(0.2), 0, 0, 0)
+    compound = [rtcp.ReceiverReport(3, (lost,)), rtcp.ExtendedReport(3, (block,))]
+    stream.receive_rtcp(rtcp.serialize_compound(compound), 1.0)
     return stream.redundancy
 
 
-def test_bursts_that_are_over_are_forgotten_and_those_told_are_not():
-    stream = sender("auto", expected_loss_pct=None)
+@pytest.mark.parametrize("told_loss_pct", [None, 20])
+def test_bursts_that_are_over_are_forgotten_and_those_told_are_not(told_loss_pct):
+    stream = sender("auto", expected_loss_pct=told_loss_pct)
     assert "bursts of 8.9 packets" in heard(stream, burst_density=fraction_byte(0.9))["because"]
-    assert "bursts of 1.0 packets" in heard(stream, burst_density=0)["because"]
-    stream = sender("auto", expected_loss_pct=None, forecast=LossForecast.usual(0.0, 5.0))
+    assert "bursts of 8.9 packets" in heard(stream)["because"]  # nothing more was lost
+    for _ in range(200):
+        heard(stream, gap_density=1, gap_duration=20_000)
+    assert "bursts of 1.0 packets" in stream.redundancy["because"]
+    stream = sender("auto", expected_loss_pct=told_loss_pct, forecast=LossForecast.usual(0.0, 5.0))
     assert "bursts of 4.9 packets" in heard(stream, burst_density=fraction_byte(0.9))["because"]
+
+
+def test_until_the_first_report_auto_adds_what_costs_little():
+    stream = sender("auto", expected_loss_pct=None)
+    send_all(stream, speech(1.0))
+    assert stream.redundancy == {
+        "using": "lbrr",
+        "opus_bps": 32_000,
+        "because": "nobody has reported losses yet",
+    }
+    assert stream.stats.packets_with_dred == 0
+    assert sender("auto", expected_loss_pct=None, bitrate_bps=10_000).redundancy["using"] == "none"
+
+
+def test_however_much_is_reported_it_is_heeded_once_a_frame(monkeypatch):
+    planned = []
+    plan = Protector.replan
+    monkeypatch.setattr(Protector, "replan", lambda self, **news: planned.append(news) or plan(self, **news))
+    stream = sender("auto", expected_loss_pct=None)
+    block, metrics = rtcp.ReportBlock(7, 30, 0, 0, 0), rtcp.VoipMetrics(7, burst_density=99)
+    compound = [rtcp.ReceiverReport(3, (block,) * 31)] * 9 + [rtcp.ExtendedReport(3, (metrics,) * 9)]
+    for _ in range(20):
+        stream.receive_rtcp(rtcp.serialize_compound(compound), 1.0)
+    assert stream.stats.reports_received == 20
+    assert not planned
+    send_all(stream, speech(1.0))
+    assert len(planned) == 1
+
+
+def test_copies_of_a_rate_of_their_own_are_chosen_only_where_they_fit():
+    using = []
+    for red_bitrate_bps in (57_000, 20_000):
+        stream = sender("auto", bitrate_bps=64_000, red_bitrate_bps=red_bitrate_bps, expected_loss_pct=None)
+        stream.receive_rtcp(report_of(7, 0.4), 1.0)
+        assert len(send_all(stream, speech(1.0))) == 50
+        using.append(stream.redundancy["using"])
+    assert using == ["dred", "red:2+dred"]
+
+
+@pytest.mark.parametrize("types", [{"red_payload_type": 111}, {"dred_payload_type": 111}, {"dred_payload_type": 63}])
+def test_one_payload_type_cannot_mean_two_things(types):
+    with pytest.raises(ValueError, match="must differ"):
+        sender("dred", **types)
+
+
+def test_blocks_of_red_stay_within_the_rate_too():
+    stream = sender("dred", bitrate_bps=16_000, expected_loss_pct=10, frame_ms=10, dred_payload_type=118, vbr=False)
+    padded = sender("dred", bitrate_bps=16_000, expected_loss_pct=10, frame_ms=10, vbr=False)
+    assert padded.redundancy["opus_bps"] - stream.redundancy["opus_bps"] > 500  # its share of 800
+    sent = [RtpPacket.parse(datagram).payload for (datagram,) in send_all(stream, speech())]
+    assert 800 * sum(map(len, sent)) / len(sent) < 1.02 * 16_000
 
 
 def test_what_auto_used_is_told_after_it_has_left_it():
     stream = sender("auto", expected_loss_pct=None, bitrate_bps=40_000)
     stream.receive_rtcp(report_of(7, 0.4), 1.0)
     send_all(stream, speech(1.0))
-    for number in range(9):
+    for number in range(60):
         stream.receive_rtcp(report_of(7, 0.0), 2.0 + number)
     send_all(stream, speech(1.0))
     assert stream.redundancy["using"] == "none"
@@ -295,6 +353,7 @@ def test_auto_describes_nothing_to_who_reads_none():
     send_all(stream, speech(1.0))
     assert stream.redundancy["using"] == "lbrr"
     assert stream.stats.packets_with_dred == 0
+    assert stream._protector._dred_sender is None  # nor listens for it
     assert sender("auto", expected_loss_pct=40, bitrate_bps=72_000, reads_dred=False).redundancy["using"] == "red:2"
 
 

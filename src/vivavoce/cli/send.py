@@ -48,6 +48,9 @@ def send(
     ] = False,
     dred_payload_type: Annotated[int, typer.Option(help="RTP payload type of --dred-blocks.", min=0, max=127)] = 118,
     dred_extension: Annotated[int, typer.Option(help="Of dred in the padding: its ID.", min=32, max=127)] = 122,
+    plain_peer: Annotated[
+        bool, typer.Option("--plain-peer", help="The receiver knows nothing of dred: auto adds none.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing SDP file.")] = False,
 ) -> None:
@@ -78,6 +81,7 @@ def send(
         red_payload_type=red_payload_type,
         dred_payload_type=block_type,
         dred_extension_id=dred_extension,
+        reads_dred=not plain_peer,
     )
     family, destination = resolve(host, port)
     description = AudioDescription(

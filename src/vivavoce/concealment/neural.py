@@ -52,11 +52,13 @@ class NeuralConcealment:
                 raise ModelError(Path(name), f"must be of the system {' or '.join(systems)}, got {model.core.system}")
         self._core = _core.Concealer(self._models[0].core, self._models[1].core, sample_rate)
         self._sample_rate, self._tonality_samples = sample_rate, round(HISTORY_S * sample_rate)
+        self._hop = sample_rate // 100
         self._kept: tuple[tuple[int, int], GapEncoder | None] | None = None  # with TOC and length of a slot
         self._encoder: GapEncoder | None = None  # of the gap that lasts, as long as the decoder follows it
         self._foreseen: tuple[np.ndarray, int] | None = None  # and not yet passed to the core
         self._told: tuple[np.ndarray, int] | None = None  # the same
         self._in_gap = False
+        self._left = 0  # samples of the gap that were left to Opus: the core's begins behind them
 
     @property
     def model_names(self) -> tuple[str, str]:
@@ -89,13 +91,9 @@ class NeuralConcealment:
         if self._told is not None:
             self.remark = ""
         if self.remark:
+            self._left += count
             return self._core.receive(decoder.conceal(count))
-        if self._foreseen is not None:
-            self._core.foresee(*self._foreseen)
-            self._foreseen = None
-        if self._told is not None:
-            told, self._told = self._told, None
-            self._core.tell(*told)
+        self._pass_on()
         encoder = self._encoder
         if encoder is None or encoder.frame_samples != count:
             self._encoder = None
@@ -113,8 +111,22 @@ class NeuralConcealment:
         self._core.reset()
         self._end_gap()
 
+    def _pass_on(self) -> None:
+        """What was foreseen and told, to the core."""
+        if self._foreseen is not None:
+            samples, gap = self._foreseen
+            self._core.foresee(samples, gap - self._left)
+        if self._told is not None:
+            features, gap = self._told[0], self._told[1] - self._left
+            if self._left:  # what Opus made of the frames before is no measure of what is told
+                over = min(len(features), max(0, -((gap + self._hop // 2) // self._hop)))
+                features, gap = features[over:], gap + over * self._hop
+            self._core.tell(features, gap)
+        self._foreseen = self._told = None
+
     def _end_gap(self) -> None:
         self._in_gap, self._encoder, self._foreseen, self._told, self.remark = False, None, None, None, ""
+        self._left = 0
 
     def _is_tonal(self) -> bool:
         return tonality(self._core.played(self._tonality_samples), self._sample_rate) >= TONAL

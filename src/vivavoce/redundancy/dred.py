@@ -7,12 +7,13 @@ captured by Opus's delay: the sender waits as long, so that what is told of a ti
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from vivavoce import _core
-from vivavoce.codec.extensions import Extension, extensions_of, with_extension
+from vivavoce.codec.extensions import Extension, extensions_of, with_extension, with_extensions
 from vivavoce.errors import ModelError, PacketError
 from vivavoce.models import find_model, load_model
 from vivavoce.redundancy.payload import CHUNK_TICKS, MAX_CHUNKS, OFFSET_TICKS, OFFSETS, LevelSchedule, model_id
@@ -22,7 +23,7 @@ EXTENSION_IDS, THEIRS = range(32, 128), (124, 126)  # long ones, and those that 
 RELEASED: dict[int, str] = {1: "rdovae-base-v1"}  # models by identifier; each stays readable for ever
 MODEL = "rdovae-base-v1"
 SPEECH_RATE, HOP = 16_000, 160
-HOP_TICKS, STEP_TICKS = 480, 960
+HOP_TICKS = 480
 MAX_KEPT = 128  # packets whose redundancy a receiver has read: all that may be asked about one slot, and more
 MAX_BESIDE = 64  # extensions of a packet in which we look for ours: who sends more wants us to be busy
 
@@ -105,23 +106,22 @@ class DredSender:
         """Whole steps of 20 ms that were heard."""
         return self._encoder.hops // 2
 
-    def payload(self, start: int, levels: LevelSchedule, chunks: int, age: int = 0) -> bytes | None:
+    def payload(self, start: int, levels: LevelSchedule, chunks: int) -> bytes | None:
         """What a packet says of the past.
 
         Args:
             start: Ticks between the beginning of the packet's own frame and the end of what was heard.
             levels: Of the chunks.
             chunks: How many, at most 26.
-            age: Steps that are left out at the newer end, because there is nothing to be heard.
 
         Returns:
             None where nothing was heard yet, or where it is too long ago.
         """
-        newest = HOP_TICKS * (2 * (self.steps - age) - 1) + HOP_TICKS // 2  # the end of its last frame
+        newest = HOP_TICKS * (2 * self.steps - 1) + HOP_TICKS // 2  # the end of its last frame
         offset = round((self._heard - start - newest) / OFFSET_TICKS)
-        if self.steps - age < 2 or offset not in OFFSETS:
+        if self.steps < 2 or offset not in OFFSETS:
             return None
-        return self._encoder.write(age, offset, levels.first, levels.slope, levels.last, min(chunks, MAX_CHUNKS))
+        return self._encoder.write(0, offset, levels.first, levels.slope, levels.last, min(chunks, MAX_CHUNKS))
 
 
 class DredRedundancy:
@@ -201,6 +201,50 @@ def checked_id(extension_id: int) -> int:
 def with_dred(packet: bytes, payload: bytes, extension_id: int = EXTENSION_ID) -> bytes:
     """An Opus packet with a payload in its padding, after what other extensions it has."""
     return with_extension(packet, Extension(extension_id, 0, payload))
+
+
+def shortened_packet(packet: bytes, chunks: int, extension_id: int = EXTENSION_ID) -> bytes:
+    """An Opus packet that says less of the past: for a sender, or a relay that is short of rate.
+
+    Args:
+        packet: An Opus packet. Without a description, or with one that we cannot read, it stays as it is.
+        chunks: Of 40 ms, the newest, that it describes at most; 0 takes any description out.
+        extension_id: In which it comes.
+
+    Returns:
+        The packet; other extensions stay in it.
+
+    Raises:
+        ValueError: `chunks` is negative, or no description can come in that extension.
+        PacketError: The packet or its padding is corrupt.
+    """
+    if chunks < 0:
+        raise ValueError(f"chunks must be 0 or more, got {chunks}")
+    ours, kept = checked_id(extension_id), []
+    found = extensions_of(packet)
+    for each in found:
+        if each.id != ours:
+            kept.append(each)
+        elif chunks:
+            kept.append(replace(each, data=shortened(each.data, chunks)))
+    return packet if kept == found else with_extensions(packet, kept)
+
+
+def shortened(payload: bytes, chunks: int) -> bytes:
+    """A description, as a block of RED has it, with no more than so many chunks of 40 ms, the newest.
+
+    What is none, or of a model that we do not have, stays as it is.
+
+    Raises:
+        ValueError: `chunks` is below 1.
+    """
+    if chunks < 1:
+        raise ValueError(f"chunks must be 1 or more, got {chunks}")
+    try:
+        name = RELEASED.get(model_id(payload))
+        return _core.DredReader(load_model(find_model(name)).core, payload).shortened(chunks) if name else payload
+    except ValueError:  # no payload, or a damaged one
+        return payload
 
 
 def _extension(packet: bytes, extension_id: int) -> bytes:

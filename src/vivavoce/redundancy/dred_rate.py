@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vivavoce.redundancy.dred import DredSender
-from vivavoce.redundancy.payload import LAMBDA_RATIO, LEVELS, MAX_CHUNKS, SLOPES, LevelSchedule
+from vivavoce.redundancy.payload import CHUNK_MS, LAMBDA_RATIO, LEVELS, MAX_CHUNKS, SLOPES, LevelSchedule
 
 LEVELS_PER_E = (LEVELS - 1) / math.log(LAMBDA_RATIO)
-CHUNK_MS, STEP_MS = 40, 20
 COARSER_THAN_ALL = 3  # levels: a chunk that would have to be so much coarser than the coarsest is not worth its bits
 EASY = (0.3, 0.6, 0.8)  # what describing the first packets of a burst brings, beside later ones: PLC does well there
 AUDIBLE = 17.0  # of the first cepstral coefficient: 40 dB under the speech is silence
@@ -29,7 +28,7 @@ CREDIT_S = 0.5  # of the rate, saved up in silence
 SPEND = 0.15  # of what is saved, for one description
 TRIES = 3
 MOST_BYTES = 1000  # of a description: a block of RED holds 1023
-OVERHEAD = 5  # bytes that an extension adds to a packet of one frame, at most
+OVERHEAD = 6  # bytes that an extension adds to a packet of one frame, at most; a block of RED 4
 HEAD_BITS = 120  # of a description beside its chunks: its header, and a state
 CHUNK_BITS, CHUNK_BITS_A_LEVEL = 95, 0.13  # of speech, at level 0, and the logarithm of how they fall
 
@@ -120,7 +119,7 @@ class DredTally:
     Attributes:
         count: Of them.
         size, covered_ms, levels: Sums over them: bytes that packets became longer by, at most; time; first levels.
-        silent, crowded: Turns at which there was nothing to say, and no room to say anything.
+        silent, crowded: Turns that passed because there was nothing to say, or no room to say anything.
     """
 
     count: int = 0
@@ -192,8 +191,9 @@ class DredRate:
         """The finest that fits, or fewer chunks of a coarser one; None where nothing does, or nothing is there."""
         audible = self._audible()
         said = self._description(start, self._first, audible)
+        passes = self._since % self.plan.every == 0  # a turn; packets behind one that passed try again
         if said is None:
-            self.tally.silent += 1
+            self.tally.silent += passes and self._sender.steps > 1
             return None
         fits = len(said[0]) <= allowed
         for _ in range(TRIES):
@@ -210,7 +210,7 @@ class DredRate:
             chunks = max(1, min(chunks - 1, int(chunks * allowed / len(payload))))
             payload = self._sender.payload(start, levels, chunks) or payload
         if len(payload) > allowed:
-            self.tally.crowded += 1
+            self.tally.crowded += passes
             return None
         self.tally.count += 1
         self.tally.size += len(payload) + OVERHEAD

@@ -29,7 +29,7 @@ LAMBDA_RATIO = 500  # bits against distortion, by which levels are trained: the 
 SLOPES = (0, 2, 3, 4, 6, 8, 12, 16)  # sixteenths of a level a chunk
 OFFSETS = range(-64, 192)  # units of 2.5 ms
 OFFSET_TICKS = 120  # of the RTP clock, 48 kHz
-CHUNK_TICKS = 1920
+CHUNK_MS, CHUNK_TICKS = 40, 1920
 MAX_MAGNITUDE = 63
 
 

@@ -23,10 +23,10 @@ from vivavoce.redundancy.image import CHUNK, STRIDE
 from vivavoce.redundancy.payload import LEVELS
 from vivavoce.redundancy.quantiser import Quantiser
 from vivavoce.signal.cepstrum import FEATURES
+from vivavoce.training.precision import mixed_precision
 
 GATES = 3  # of a GRU
 DILATIONS = (1, 2, 2, 2, 2)
-PRECISION = torch.bfloat16  # of the networks' products in training, not of what is rounded and judged
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class RdoVae(nn.Module):
             levels: Of the quantiser, the same shape.
             whole: Which spans are rounded; the others get noise that stands for it. Shape (batch, spans).
         """
-        with torch.autocast(features.device.type, PRECISION):
+        with mixed_precision(features.device):  # not of what is rounded and judged
             latents, states = self.encoder(features)
         rows = torch.arange(len(features), device=features.device)[:, None, None]
         latents = latents.float()[rows, places].flatten(0, 1)
@@ -182,7 +182,7 @@ class RdoVae(nn.Module):
         levels, whole = levels.flatten(0, 1), whole.flatten()
         latents, *bits = self.latent_quantiser(latents, levels, whole[:, None, None])
         states, *state_bits = self.state_quantiser(states, levels[:, 0], whole[:, None])
-        with torch.autocast(features.device.type, PRECISION):
+        with mixed_precision(features.device):
             decoded = self.decoder(latents, states, levels)
         return Coded(decoded.float(), *bits, *state_bits)
 

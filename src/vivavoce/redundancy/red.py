@@ -137,6 +137,11 @@ class RedHistory:
         self.left_out_size = 0
         self._sent: deque[tuple[int, int, bytes]] = deque(maxlen=max(distances, default=0))
 
+    @property
+    def left_out(self) -> int:
+        """Copies left out, for whatever reason."""
+        return self.left_out_offset + self.left_out_length + self.left_out_size
+
     def wrap(
         self,
         payload_type: int,

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from vivavoce.training.distributed import Processes
 from vivavoce.training.muon import Muon
+from vivavoce.training.precision import mixed_precision
 
 CHECKPOINT = "checkpoint.safetensors"
 RATE_SHARE = "rate_share"  # of a group of weights
@@ -45,7 +46,7 @@ class LoopConfig:
         average: Share of the old average that a step keeps; what is exported is the average.
         checkpoint_s: Seconds between checkpoints.
         log_steps: Steps between lines of the log.
-        bfloat16: Whether matrix products run in bfloat16.
+        bfloat16: Whether matrix products run in bfloat16 where the processor has it.
     """
 
     steps: int
@@ -170,7 +171,7 @@ class Trainer(Generic[Network]):
             optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
                 group["lr"] = self.config.rate(self.step) * group.get(RATE_SHARE, 1.0)
-        with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.config.bfloat16):
+        with mixed_precision(self.processes.device, self.config.bfloat16):
             loss, parts = loss_of(model, batch)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss of step {self.step} is {float(loss.detach())}")

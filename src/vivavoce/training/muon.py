@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vivavoce.training.precision import matrix_precision
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # brings singular values to about 0.7 ... 1.2 in 5 iterations
 ITERATIONS = 5
 ROOT_MEAN_SQUARE = 0.2  # of an update of AdamW, relative to the learning rate
@@ -67,7 +69,7 @@ def _orthogonal(matrix: Tensor) -> Tensor:
     """The nearest matrix with equal singular values, about; shape (rows, columns), of ROOT_MEAN_SQUARE."""
     a, b, c = NEWTON_SCHULZ
     wide = matrix.shape[0] <= matrix.shape[1]
-    x = (matrix if wide else matrix.T).bfloat16()
+    x = (matrix if wide else matrix.T).to(matrix_precision(matrix.device))
     x = x / (x.norm() + 1e-7)
     for _ in range(ITERATIONS):
         gram = x @ x.T

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vivavoce.training.export import LICENCES, source_revision, write_weights
 from vivavoce.training.loop import Batch, Network, Trainer
 from vivavoce.training.pool import Item, ItemPool
+from vivavoce.training.precision import mixed_precision
 
 WEIGHTS = "weights.safetensors"
 Arrays = dict[str, np.ndarray]
@@ -178,7 +179,7 @@ def write_averaged(average: nn.Module, run: Run, system: str, sample_rate: int, 
 def validate(trainer: Trainer[Network], batches: Sequence[Batch], loss: Loss) -> float:
     """The loss of the averaged weights."""
     device = trainer.processes.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=trainer.config.bfloat16):
+    with mixed_precision(device, trainer.config.bfloat16):
         losses = [loss(trainer.average, {k: v.to(device) for k, v in batch.items()})[0] for batch in batches]
     return float(torch.stack(losses).mean())
 

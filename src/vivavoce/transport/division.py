@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from vivavoce.redundancy.dred_rate import DredPlan
+from vivavoce.redundancy.payload import CHUNK_MS
 from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
 
@@ -19,7 +20,6 @@ SHORTEST_PERIOD_MS, USUAL_PERIOD_MS, LONGEST_PERIOD_MS = 40.0, 240.0, 320.0
 PERIODS = 3  # for what is lost to be described in, behind the burst, at least
 ALL_LOST = 0.01  # and so many that all of them are lost too with this probability
 BURSTS = 0.8  # of what is lost, whose bursts are reckoned with
-CHUNK_MS = 40
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ def divide(
     packet_ms: float,
     red_bitrate_bps: float | None = None,
     playout_delay_ms: float | None = None,
+    *,
+    dred_in_red: bool = False,
 ) -> Division:
     """Divide a rate.
 
@@ -56,13 +58,14 @@ def divide(
         packet_ms: Duration of a packet.
         red_bitrate_bps: Of RED copies by an encoder of their own; None: copies of the primary.
         playout_delay_ms: Of the receiver, from capture to playout; None: nobody knows.
+        dred_in_red: Whether descriptions are blocks of RED, which all packets are then.
 
     Raises:
         ValueError: It leaves less than 6 kb/s for Opus.
     """
     copies = len(protection.red)
     rate = float(bitrate_bps)
-    if copies:  # RFC 2198 section 3: headers of 4 bytes a copy, and 1 more
+    if copies or (dred_in_red and protection.dred_ms):  # RFC 2198 section 3: headers of 4 bytes a copy, and 1 more
         rate -= 8 * 1000 / packet_ms * (1 + 4 * copies)
         rate -= copies * (red_bitrate_bps or 0.0)
     dred_bps, every, reach_ms = 0.0, 1, 0.0

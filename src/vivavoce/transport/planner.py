@@ -11,6 +11,7 @@ from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import MAX_DRED_MS, Protection
 
 NO_LOSS = 0.005  # share of packets, below which redundancy costs more than it saves
+NO_LOSS_ANY_MORE = 0.002  # the same where there is redundancy already: whose losses come and go keeps it
 LEAST_BPS = 14_000  # below it Opus needs all of it
 SHORT_DELAY_MS = 100.0  # of a receiver, for which descriptions come too late
 LONG_DELAY_MS = 600.0  # of a receiver, for which few descriptions do, which leave room for LBRR
@@ -23,7 +24,13 @@ LBRR_LOSS_BPS, RED_LOSS_BPS = 95_000, 120_000  # times the loss: with less, what
 
 
 def choose(
-    bitrate_bps: float, forecast: LossForecast, playout_delay_ms: float | None = None, *, reads_dred: bool = True
+    bitrate_bps: float,
+    forecast: LossForecast,
+    playout_delay_ms: float | None = None,
+    *,
+    reads_dred: bool = True,
+    knows_loss: bool = True,
+    protects: bool = False,
 ) -> tuple[Protection, str]:
     """The protection for a rate and a forecast, and why.
 
@@ -32,9 +39,13 @@ def choose(
         forecast: What loss is expected.
         playout_delay_ms: Of the receiver, from capture to playout; None: nobody knows.
         reads_dred: Whether the receiver does.
+        knows_loss: Whether anybody has said what is lost; else there is LBRR, which costs little.
+        protects: Whether there is redundancy already.
     """
+    if not knows_loss:
+        return Protection(lbrr=bitrate_bps >= LEAST_BPS), "nobody has reported losses yet"
     loss = f"{100 * forecast.rate:.1f} % loss expected"
-    if forecast.rate < NO_LOSS:
+    if forecast.rate < (NO_LOSS_ANY_MORE if protects else NO_LOSS):
         return Protection(), "no loss expected"
     if bitrate_bps < LEAST_BPS:
         return Protection(), f"{loss}, but the rate is too low for more than Opus"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vivavoce.redundancy.payload import CHUNK_MS, MAX_CHUNKS
+
 # 20-ms packets reach 2**14 ticks of the 48-kHz clock (RFC 2198 section 3) after 17; beyond it no copy fits its offset.
 MAX_RED_DISTANCE = 17
-MAX_DRED_MS = 1040
-DRED_CHUNK_MS = 40
+MAX_DRED_MS = CHUNK_MS * MAX_CHUNKS
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Protection:
             raise ValueError(f"RED distances must be between 1 and {MAX_RED_DISTANCE}, got {self.red}")
         if list(self.red) != sorted(set(self.red)):
             raise ValueError(f"RED distances must ascend without repetition, got {self.red}")
-        if self.dred_ms and not DRED_CHUNK_MS <= self.dred_ms <= MAX_DRED_MS:
-            raise ValueError(f"deep redundancy covers {DRED_CHUNK_MS} to {MAX_DRED_MS} ms, got {self.dred_ms}")
+        if self.dred_ms and not CHUNK_MS <= self.dred_ms <= MAX_DRED_MS:
+            raise ValueError(f"deep redundancy covers {CHUNK_MS} to {MAX_DRED_MS} ms, got {self.dred_ms}")
 
     @classmethod
     def parse(cls, text: str) -> Protection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,7 @@ class Protector:
         playout_delay_ms: Of the peer, from capture to playout; None: nobody knows.
         dred_extension_id: Of descriptions in the padding.
         reads_dred: Whether the peer does; where not, `auto` adds none.
+        knows_loss: Whether anybody has said what is lost; where not, `auto` adds LBRR alone.
 
     Attributes:
         using: What is added at present.
@@ -60,6 +62,7 @@ class Protector:
         playout_delay_ms: float | None = None,
         dred_extension_id: int = EXTENSION_ID,
         reads_dred: bool = True,
+        knows_loss: bool = True,
     ) -> None:
         if any(distance * frame_ms * OPUS_CLOCK_HZ // 1000 > MAX_OFFSET for distance in asked.red):
             raise ValueError(f"RED distances {asked.red} of {frame_ms}-ms packets reach further back than 341 ms")
@@ -72,12 +75,13 @@ class Protector:
         self._dred_sender: DredSender | None = None
         self._dred: DredRate | None = None
         self._tally = DredTally()
-        self.using, self.because, self.division = self._plan(bitrate_bps, forecast, playout_delay_ms)
+        self.using, self.knows_loss = Protection(), knows_loss
+        self.using, self.because, self.division = self._plan(bitrate_bps, forecast, playout_delay_ms, knows_loss)
         self.bitrate_bps, self.forecast, self.playout_delay_ms = bitrate_bps, forecast, playout_delay_ms
 
     def listen(self, sample_rate: int, delay_samples: int) -> None:
         """Get ready to hear frames, which a decoder plays later by so many samples."""
-        if self.asked.dred_ms or self.asked.auto:
+        if self.asked.dred_ms or (self.asked.auto and self._reads_dred):
             self._dred_sender = DredSender(sample_rate, delay_samples, sample_rate * self._frame_ms // 1000)
         self._apply()
 
@@ -87,8 +91,9 @@ class Protector:
         bitrate_bps: float | None = None,
         forecast: LossForecast | None = None,
         playout_delay_ms: float | None = None,
+        knows_loss: bool | None = None,
     ) -> None:
-        """Take another rate, forecast or delay; None leaves it as it is.
+        """Take another rate, forecast or delay, or that somebody has said what is lost; None leaves it as it is.
 
         Raises:
             ValueError: The rate leaves less than 6 kb/s for Opus; nothing is changed.
@@ -96,8 +101,10 @@ class Protector:
         bitrate_bps = self.bitrate_bps if bitrate_bps is None else bitrate_bps
         forecast = self.forecast if forecast is None else forecast
         delay_ms = self.playout_delay_ms if playout_delay_ms is None else playout_delay_ms
-        self.using, self.because, self.division = self._plan(bitrate_bps, forecast, delay_ms)
+        knows_loss = self.knows_loss if knows_loss is None else knows_loss
+        self.using, self.because, self.division = self._plan(bitrate_bps, forecast, delay_ms, knows_loss)
         self.bitrate_bps, self.forecast, self.playout_delay_ms = bitrate_bps, forecast, delay_ms
+        self.knows_loss = knows_loss
         self._apply()
 
     def hear(self, frame: np.ndarray) -> None:
@@ -118,9 +125,10 @@ class Protector:
         history = self._history
         if history is None:
             return self._payload_type, body
+        left_out = history.left_out
         red = history.wrap(self._payload_type, timestamp, body, packet if copy is None else copy, beside)
         stats.packets_with_red += len(red.redundant) > len(beside)
-        stats.red_copies_left_out = history.left_out_offset + history.left_out_length + history.left_out_size
+        stats.red_copies_left_out += history.left_out - left_out
         return self._red_payload_type, red.serialize()
 
     def summary(self) -> dict[str, object]:
@@ -135,13 +143,26 @@ class Protector:
         return said
 
     def _plan(
-        self, bitrate_bps: float, forecast: LossForecast, delay_ms: float | None
+        self, bitrate_bps: float, forecast: LossForecast, delay_ms: float | None, knows_loss: bool
     ) -> tuple[Protection, str, Division]:
         using, because = self.asked, ""
         if using.auto:
-            using, because = choose(bitrate_bps, forecast, delay_ms, reads_dred=self._reads_dred)
-        division = divide(bitrate_bps, using, forecast, self._frame_ms, self._red_bitrate_bps, delay_ms)
-        return using, because, division
+            seen = {"reads_dred": self._reads_dred, "knows_loss": knows_loss, "protects": self.using != Protection()}
+            using, because = choose(bitrate_bps, forecast, delay_ms, **seen)
+
+        def division(using: Protection) -> Division:
+            in_red = self._dred_payload_type is not None
+            return divide(
+                bitrate_bps, using, forecast, self._frame_ms, self._red_bitrate_bps, delay_ms, dred_in_red=in_red
+            )
+
+        try:
+            return using, because, division(using)
+        except ValueError:
+            if not (self.asked.auto and using.red):
+                raise
+        using = replace(using, red=())  # copies of a fixed rate leave too little
+        return using, because, division(using)
 
     def _apply(self) -> None:
         using = self.using

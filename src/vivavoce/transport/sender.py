@@ -16,6 +16,7 @@ from vivavoce.codec.packet import has_lbrr, is_dtx
 from vivavoce.errors import PacketError
 from vivavoce.redundancy.dred import EXTENSION_ID
 from vivavoce.transport import rtcp
+from vivavoce.transport.feedback import LossFeedback
 from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
 from vivavoce.transport.protector import Protector
@@ -24,8 +25,6 @@ from vivavoce.transport.rtp import OPUS_CLOCK_HZ, OPUS_PAYLOAD_TYPE, RED_PAYLOAD
 
 FRAME_MS = (10, 20, 40, 60)
 UNREPORTED_LOSS_PCT = 10.0  # expected until the first report: enough for Opus to write LBRR
-MAX_DENSITY = 250  # of bursts, in 1/256: what is denser is no longer a call
-LOSS_SMOOTHING = 0.5  # weight of the newest receiver report; reports are seconds apart
 
 
 @dataclass
@@ -68,7 +67,7 @@ class Sender:
         bitrate_bps: All RTP payload bytes together: Opus, its LBRR, RED copies and headers. The sender divides it.
         protection: What to add.
         expected_loss_pct: What the encoder prepares for, in percent; None follows the peer's RTCP reports, and is 10
-            until the first. At 0 Opus writes no LBRR.
+            until the first, for which `auto` adds LBRR alone. At 0 Opus writes no LBRR.
         forecast: The bursts that losses are expected in, which decide how much of the past is described; the rate is
             `expected_loss_pct`, whatever it says. None: the usual ones, until the peer's extended reports tell.
         playout_delay_ms: Of the peer, from capture to playout, which decides how often the past is described; None: as
@@ -87,7 +86,7 @@ class Sender:
         ssrc, sequence_number, timestamp: Where the stream starts; None draws them at random (RFC 3550 section 5.1).
 
     Raises:
-        ValueError: A setting is out of range, or the rate leaves less than 6 kb/s for Opus.
+        ValueError: A setting is out of range, two payload types are one, or the rate leaves less than 6 kb/s for Opus.
         CodecError: No libopus, or it refuses a setting.
     """
 
@@ -120,13 +119,16 @@ class Sender:
             raise ValueError(f"expected_loss_pct must be between 0 and 100, got {expected_loss_pct}")
         if frame_ms not in FRAME_MS:
             raise ValueError(f"frame_ms must be one of {FRAME_MS}, got {frame_ms}")
+        types = [kind for kind in (payload_type, red_payload_type, dred_payload_type) if kind is not None]
+        if len(set(types)) < len(types):
+            raise ValueError(f"payload types of Opus, RED and descriptions must differ, got {types}")
         self.protection = protection
         self.frame_ms = frame_ms
         self.ssrc = secrets.randbits(32) if ssrc is None else ssrc
         self.stats = SenderStats()
-        self._follows_reports = expected_loss_pct is None
-        self._follows_bursts = forecast is None
-        self._follows_delay = playout_delay_ms is None
+        self._told_loss_pct, self._told_forecast = expected_loss_pct, forecast
+        self._feedback, self._feedback_is_new = LossFeedback(frame_ms), False
+        self._follows_delay, self._playout_delay_ms = playout_delay_ms is None, playout_delay_ms
         # below 2**15, so that no receiver misjudges an early roll-over (RFC 3711 section 3.3.1)
         self._sequence_number = secrets.randbits(15) if sequence_number is None else sequence_number
         self._timestamp = secrets.randbits(32) if timestamp is None else timestamp
@@ -147,12 +149,10 @@ class Sender:
                 dtx=dtx,
             )
 
-        self.expected_loss_pct = UNREPORTED_LOSS_PCT if expected_loss_pct is None else float(expected_loss_pct)
-        forecast = LossForecast.usual(0.0) if forecast is None else forecast
         self._protector = Protector(
-            *(protection, bitrate_bps, forecast.at(self.expected_loss_pct / 100), frame_ms),
+            *(protection, bitrate_bps, self._forecast, frame_ms),
             *(red_bitrate_bps, payload_type, red_payload_type, dred_payload_type, self.stats, playout_delay_ms),
-            *(dred_extension_id, reads_dred),
+            *(dred_extension_id, reads_dred, self._knows_loss),
         )
         self._encoder = encoder(self._protector.division.opus_bps, self._protector.using.lbrr)
         self._copy_encoder = None if red_bitrate_bps is None else encoder(red_bitrate_bps, inband_fec=False)
@@ -189,8 +189,16 @@ class Sender:
         self._prepare()
 
     @property
+    def expected_loss_pct(self) -> float:
+        """What the encoder prepares for, in percent."""
+        if self._told_loss_pct is not None:
+            return float(self._told_loss_pct)
+        return UNREPORTED_LOSS_PCT if self._feedback.loss is None else 100 * self._feedback.loss
+
+    @property
     def redundancy(self) -> dict[str, object]:
         """What is added at present and why, and what descriptions of the past are like on average."""
+        self._heed_feedback()
         return self._protector.summary()
 
     @property
@@ -209,6 +217,7 @@ class Sender:
         Returns:
             Datagrams to send: one, or none inside a DTX pause.
         """
+        self._heed_feedback()
         payload = self._encoder.encode(frame)
         self._protector.hear(frame)
         copy = None if self._copy_encoder is None else self._copy_encoder.encode(frame)
@@ -230,15 +239,13 @@ class Sender:
             packets = rtcp.parse_compound(datagram)
         except PacketError:
             return
-        for packet in packets:
-            if isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport):
-                for block in packet.reports:
-                    if block.ssrc == self.ssrc:
-                        self._take_report(block, now)
-            elif isinstance(packet, rtcp.ExtendedReport):
-                for metrics in packet.blocks:
-                    if isinstance(metrics, rtcp.VoipMetrics) and metrics.ssrc == self.ssrc:
-                        self._take_metrics(metrics)
+        # the newest of each kind, however many there are
+        blocks = [block for packet in packets for block in _report_blocks(packet) if block.ssrc == self.ssrc]
+        metrics = [metrics for packet in packets for metrics in _voip_metrics(packet) if metrics.ssrc == self.ssrc]
+        if blocks:
+            self._take_report(blocks[-1], now)
+        if metrics:
+            self._take_metrics(metrics[-1])
 
     def report(self, now: float, *, goodbye: bool = False) -> bytes:
         """Sender report and source description (RFC 3550 sections 6.4.1, 6.5), to be sent every few seconds.
@@ -265,22 +272,32 @@ class Sender:
         fraction_lost = block.fraction_lost / 256
         stats.fraction_lost = fraction_lost
         stats.round_trip_time = round_trip_time(block, ntp_from_seconds(now))
-        if self._follows_reports:
-            first = stats.reports_received == 1
-            weight = 1.0 if first else LOSS_SMOOTHING
-            self.expected_loss_pct += weight * (100 * fraction_lost - self.expected_loss_pct)
-            self._protector.replan(forecast=self._protector.forecast.at(self.expected_loss_pct / 100))
-            self._prepare()
+        self._feedback.take_report(fraction_lost)
+        self._feedback_is_new = True
 
     def _take_metrics(self, metrics: rtcp.VoipMetrics) -> None:
-        """Within bursts of RFC 3611 some packets arrive: where losses are independent, so many."""
-        forecast = None
-        if self._follows_reports and self._follows_bursts and (metrics.loss_rate or metrics.burst_density):
-            mean = 1 / (1 - min(metrics.burst_density, MAX_DENSITY) / 256)
-            forecast = LossForecast.usual(self.expected_loss_pct / 100, mean)
-        delay_ms = float(metrics.buffer_nominal) if self._follows_delay and metrics.buffer_nominal else None
-        self._protector.replan(forecast=forecast, playout_delay_ms=delay_ms)
-        self._prepare()
+        self._feedback.take_metrics(metrics)
+        if self._follows_delay and metrics.buffer_nominal:
+            self._playout_delay_ms = float(metrics.buffer_nominal)
+        self._feedback_is_new = True
+
+    @property
+    def _knows_loss(self) -> bool:
+        return self._told_loss_pct is not None or self._feedback.loss is not None
+
+    @property
+    def _forecast(self) -> LossForecast:
+        rate = self.expected_loss_pct / 100
+        return self._feedback.forecast(rate) if self._told_forecast is None else self._told_forecast.at(rate)
+
+    def _heed_feedback(self) -> None:
+        """Plan anew, once before a frame, however much the peer reports."""
+        if self._feedback_is_new:
+            self._feedback_is_new = False
+            self._protector.replan(
+                forecast=self._forecast, playout_delay_ms=self._playout_delay_ms, knows_loss=self._knows_loss
+            )
+            self._prepare()
 
     def _prepare(self) -> None:
         """Let Opus do its part of the plan."""
@@ -314,3 +331,12 @@ class Sender:
         self.stats.bytes_sent += len(body)
         self.stats.header_bytes_sent += len(packet) - len(body)
         return packet
+
+
+def _report_blocks(packet: object) -> tuple[rtcp.ReportBlock, ...]:
+    return packet.reports if isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport) else ()
+
+
+def _voip_metrics(packet: object) -> list[rtcp.VoipMetrics]:
+    blocks = packet.blocks if isinstance(packet, rtcp.ExtendedReport) else ()
+    return [block for block in blocks if isinstance(block, rtcp.VoipMetrics)]

@@ -18,6 +18,7 @@ from vivavoce.training.corpus import SPEECH_CORPORA
 from vivavoce.training.distributed import join
 from vivavoce.training.export import read_weights, write_model
 from vivavoce.training.loop import LoopConfig, Trainer
+from vivavoce.training.precision import matrix_precision
 from vivavoce.training.run import Arrays, Run, begin_with, card_of, train, validation_batches, write_averaged
 from vivavoce.training.speech import speech_of
 from vivavoce.vocoder.contest import Contest
@@ -26,7 +27,6 @@ from vivavoce.vocoder.fargan_image import fargan_image
 from vivavoce.vocoder.loss import vocoder_loss
 from vivavoce.vocoder.sequences import PRIMED, ItemMaker, cut
 
-PRECISION = torch.bfloat16  # of matrix products: twice as fast, and int8 will be coarser
 SYSTEM = "fargan"
 WHOLE = slice(None)
 
@@ -49,7 +49,8 @@ class FarganRun(Run):
 def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a batch of sequences."""
     heard = {name: array for name, array in batch.items() if name != "samples"}
-    made, contest, more = model(batch["samples"], WHOLE, Heard(**heard), PRIMED, PRECISION)
+    precision = matrix_precision(batch["samples"].device)  # twice as fast, and int8 will be coarser
+    made, contest, more = model(batch["samples"], WHOLE, Heard(**heard), PRIMED, precision)
     loss, terms = vocoder_loss(made, batch["samples"], PRIMED * HOP, HOP)
     return loss + contest, {**terms, **more}
 
