@@ -18,7 +18,7 @@ from vivavoce.models import find_model
 from vivavoce.redundancy.dred import MODEL
 from vivavoce.redundancy.entropy import CERTAIN
 from vivavoce.redundancy.image import payload_model
-from vivavoce.redundancy.payload import MAX_MAGNITUDE, DredPayload, LevelSchedule, model_id, with_check
+from vivavoce.redundancy.payload import MAX_MAGNITUDE, MAX_PAYLOAD, DredPayload, LevelSchedule, model_id, with_check
 from vivavoce.training.export import read_weights
 
 VECTORS = Path(__file__).parents[1] / "docs/dred-vectors.json"
@@ -35,6 +35,9 @@ WRITTEN = [
     (0, 3, 2, 3, 9, 26),
     (1, 0, 5, 5, 10, 18),
     (0, 40, 1, 6, 14, 22),
+    (0, 0, 3, 2, 9, 1),  # a last level that no chunk reaches
+    (0, 0, 15, 1, 15, 4),  # and one that is the first already
+    (0, 0, 7, 3, 7, 4),
 ]
 
 
@@ -48,6 +51,7 @@ def vector(model, reference, payload):
     features = np.array([reader.features(chunk) for chunk in range(reader.chunks)])
     return {
         "payload": payload.hex(),
+        "as_we_write": said.write(reference) == payload,
         "model_id": model_id(payload),
         "offset": said.offset,
         "levels": [said.levels.level(chunk) for chunk in range(len(said.latents))],
@@ -63,9 +67,13 @@ def main():
     model = Model(str(path))
     reference = payload_model(read_weights(path.with_suffix(".safetensors"))[0], model_id(written(model, WRITTEN[0])))
     payloads = [*(written(model, arguments) for arguments in WRITTEN), largest(reference)]
+    payloads += [followed(payloads[0], 3), followed(payloads[3], MAX_PAYLOAD - len(payloads[3]))]
+    payloads += [reads_on(reference, payloads, excess) for excess in (1, 0)]
     vectors = [vector(model, reference, payload) for payload in payloads]
     head = {"model": MODEL, "model_sha256": sha256(path.read_bytes()).hexdigest()}
-    lines, no_lines = (",\n".join(json.dumps(each) for each in part) for part in (vectors, refused(payloads[0])))
+    lines, no_lines = (
+        ",\n".join(json.dumps(each) for each in part) for part in (vectors, refused(reference, payloads))
+    )
     VECTORS.write_text(f'{json.dumps(head)[:-1]}, "vectors": [\n{lines}\n], "refused": [\n{no_lines}\n]}}\n')
 
 
@@ -87,8 +95,27 @@ def largest(reference):
     return DredPayload(0, levels, vector_of(reference.state, levels.first, -1), latents).write(reference)
 
 
-def refused(payload):
+def followed(payload, count):
+    """With so many bytes behind its last symbol."""
+    return with_check(payload + b"\xff" * count)
+
+
+def reads_on(reference, payloads, excess):
+    """One of which so many bits are read behind its last byte, where not all of them are 0 in what was written."""
+    for payload in payloads:
+        whole = DredPayload.parse(payload, reference)
+        for chunks in range(2, len(whole.latents) + 1):
+            written = whole.shortened(chunks).write(reference)
+            cut = with_check(written[:-1])
+            said, more = DredPayload.read(cut, reference)
+            if more == excess and len(said.latents) == chunks and said != whole.shortened(chunks):
+                return cut
+    raise ValueError(f"no payload of which {excess} bits are read behind its end")
+
+
+def refused(reference, payloads):
     """Payloads that a receiver has to ignore, and why."""
+    payload = payloads[0]
     other = bytes([payload[1] ^ 1])
     return [
         {"payload": said.hex(), "why": why}
@@ -99,6 +126,7 @@ def refused(payload):
             "another model": with_check(payload[:1] + other + payload[2:]),
             "a wrong check": payload[:-1] + bytes([payload[-1] ^ 1]),
             "ends before what it says": with_check(payload[:-4]),
+            "ends two bits before what it says": reads_on(reference, payloads, 2),
             "longer than 4096 bytes": with_check(payload + bytes(4097 - len(payload))),
         }.items()
     ]

@@ -45,7 +45,8 @@ def test_the_reference_reads_and_writes_them(path, number):
     assert [said.levels.level(chunk) for chunk in range(len(said.latents))] == vector["levels"]
     assert list(said.state) == vector["state"]
     assert [list(latent) for latent in said.latents] == vector["latents"]
-    assert said.write(tables).hex() == vector["payload"]
+    assert (said.write(tables).hex() == vector["payload"]) == vector["as_we_write"]
+    assert DredPayload.parse(said.write(tables), tables) == said
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -138,10 +138,17 @@ class DredPayload:
         """
         if model_id(data) != model.id:
             raise PacketError(f"a DRED payload of model {model_id(data)}, not {model.id}")
-        coded = data[PREFIX:]
         if data != with_check(data):
             raise PacketError("a DRED payload whose check is wrong")
-        decoder = RangeDecoder(coded)
+        payload, excess = cls.read(data, model)
+        if excess > 1:
+            raise PacketError("a DRED payload that ends before what it says")
+        return payload
+
+    @classmethod
+    def read(cls, data: bytes, model: PayloadModel) -> tuple[DredPayload, int]:
+        """What the symbols behind the header say, right or not, and how many bits were read behind the last byte."""
+        decoder, bits = RangeDecoder(data[PREFIX:]), 8 * len(data[PREFIX:])
         chunks = 1 + decoder.decode_number(MAX_CHUNKS)
         offset = OFFSETS.start + decoder.decode_number(len(OFFSETS))
         first, slope = decoder.decode_number(LEVELS), decoder.decode_number(len(SLOPES))
@@ -149,11 +156,9 @@ class DredPayload:
         levels = LevelSchedule(first, slope, last)
         state = _read_vector(decoder, model.state, first)
         latents: list[tuple[int, ...]] = []
-        while len(latents) < chunks and decoder.bits_read <= 8 * len(coded) + 1:
+        while len(latents) < chunks and decoder.bits_read <= bits + 1:
             latents.append(_read_vector(decoder, model.latent, levels.level(len(latents))))
-        if decoder.bits_read > 8 * len(coded) + 1:
-            raise PacketError("a DRED payload that ends before what it says")
-        return cls(offset, levels, state, tuple(latents))
+        return cls(offset, levels, state, tuple(latents)), decoder.bits_read - bits
 
     def shortened(self, chunks: int) -> DredPayload:
         """The same without its oldest chunks, as a relay may send it on when it is short of rate.
