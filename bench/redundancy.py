@@ -1,6 +1,7 @@
 """Protections against loss side by side at equal rates: PLC, LBRR, RED, DRED, and what the planner chooses.
 
-    python bench/redundancy.py --data DIR [--parts calls,bursts,...] [--rates 24000,32000] [--count N] [--markdown]
+    python bench/redundancy.py --data DIR [--parts calls,bursts,...] [--rates 24000,32000] [--protections none,dred]
+        [--losses measured-high] [--count N] [--markdown]
 
 Parts: `calls`, scores of calls over modelled and measured losses, and their impact beside a call without loss;
 `bursts`, the same over gaps of one length; `delay`, quality against playout delay, drawn into --output; `lost`, ESTOI
@@ -44,6 +45,7 @@ BURST_EVERY = 150  # packets: one gap in three seconds
 DELAYS_MS = (40, 80, 160, 320, 1100)
 DELAY_PROTECTIONS = ("none", "lbrr", "red:1", "dred", "lbrr+dred")
 PACKET_MS = 20
+NO_LOSS = "no loss"
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,15 @@ class Bench:
     count: int | None
     jobs: int
     rates: tuple[int, ...]
+    protections: tuple[str, ...]
+    losses: tuple[str, ...] | None
 
     @property
     def clips(self) -> list[Clip]:
         return spread(clips_of_corpus(self.data, CORPUS), self.count)
 
     def scores(self, name: str, configurations: Sequence[Configuration], losses: Sequence[NamedLoss]):
+        losses = [loss for loss in losses if self.losses is None or loss.name in (*self.losses, NO_LOSS)]
         grid = CallGrid(configurations, losses, SCORES)
         with ResultFile(self.output / f"{name}.jsonl") as results:
             return run_calls(grid, self.clips, results, self.jobs)
@@ -100,11 +105,11 @@ def burst_trace(length_ms: int) -> RecordedTrace:
 
 
 def _tables(bench: Bench, losses: list[NamedLoss], name: str) -> Iterator[CallTable | Report]:
-    configurations = [_configuration(text, rate) for rate in bench.rates for text in PROTECTIONS]
+    configurations = [_configuration(text, rate) for rate in bench.rates for text in bench.protections]
     cells = bench.scores(name, configurations, losses)
     yield CallTable(cells)
     plain = [_configuration("none", rate) for rate in bench.rates]
-    whole = bench.scores("no-loss", plain, [NamedLoss("no loss", Bernoulli(0.0))])
+    whole = bench.scores("no-loss", plain, [NamedLoss(NO_LOSS, Bernoulli(0.0))])
     yield _impact(cells, {cell.configuration.bitrate_bps: cell for cell in whole})
 
 
@@ -157,8 +162,8 @@ PARTS: dict[str, Callable[[Bench], Iterator[CallTable | Report] | Iterator[Repor
     "calls": calls,
     "bursts": bursts,
     "delay": delay,
-    "lost": lambda bench: lost_spans(bench.clips, bench.rates, burst_trace(500), PROTECTIONS),
-    "words": lambda bench: words(bench.clips, bench.rates, parse_losses(_traces(bench)), PROTECTIONS),
+    "lost": lambda bench: lost_spans(bench.clips, bench.rates, burst_trace(500), bench.protections),
+    "words": lambda bench: words(bench.clips, bench.rates, parse_losses(_traces(bench)), bench.protections),
     "levels": lambda bench: levels(bench.clips),
     "second": lambda bench: second(bench.clips),
     "speed": lambda bench: speed(bench.clips[0].samples),
@@ -176,6 +181,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("build/bench-redundancy"), help="kept between runs")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--rates", default=",".join(map(str, RATES)), help="in b/s")
+    parser.add_argument("--protections", default=",".join(PROTECTIONS), help="none, and others")
+    parser.add_argument("--losses", help="only these, of calls and bursts: modelled-20pct,'bursts of 500 ms'")
     parser.add_argument("--count", type=int, help="only so many clips")
     parser.add_argument("--jobs", type=int, default=available_cores(), help="processes that score")
     parser.add_argument("--markdown", action="store_true", help="tables instead of JSON")
@@ -185,7 +192,11 @@ def main() -> None:
         parser.error(f"no part is called {min(unknown)!r}; there are: {', '.join(PARTS)}")
     arguments.output.mkdir(parents=True, exist_ok=True)
     rates = tuple(int(rate) for rate in arguments.rates.split(","))
-    bench = Bench(arguments.data, arguments.output, arguments.count, arguments.jobs, rates)
+    protections = tuple(arguments.protections.split(","))
+    if protections[0] != "none":
+        parser.error("the first protection must be none: the others are compared with it")
+    losses = None if arguments.losses is None else tuple(arguments.losses.split(","))
+    bench = Bench(arguments.data, arguments.output, arguments.count, arguments.jobs, rates, protections, losses)
     for part in parts:
         for table in PARTS[part](bench):
             tell("redundancy", table, arguments.markdown)

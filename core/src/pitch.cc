@@ -116,12 +116,9 @@ void PitchTracker<Search>::AddBlock(State* state) const {
   }
 }
 
-/// Normalised correlation over so many periods of each lag.
+/// Normalised correlation over so many periods of each lag, given the energy of all samples before each.
 template <class Search>
-void PitchTracker<Search>::Score(const State& state, int periods, float* scores) const {
-  double energy[kCoarse + 1];  // of all samples before
-  energy[0] = 0.;
-  for (int i = 0; i < kCoarse; ++i) energy[i + 1] = energy[i] + double{state.coarse[i]} * state.coarse[i];
+void PitchTracker<Search>::Score(const State& state, const double* energy, int periods, float* scores) const {
   float early[kPaddedLags], late[kPaddedLags];
   for (int i = 0; i < kLags; ++i) {
     const int lag = periods * (kMinLag + i);
@@ -163,9 +160,12 @@ int PitchTracker<Search>::FollowPath(const float* scores, float* path) const {
 
 template <class Search>
 Pitch PitchTracker<Search>::Track(const float* end, State* state) const {
+  double energy[kCoarse + 1];
+  energy[0] = 0.;
+  for (int i = 0; i < kCoarse; ++i) energy[i + 1] = energy[i] + double{state->coarse[i]} * state->coarse[i];
   float first[kPaddedLags], second[kPaddedLags];
-  Score(*state, 1, first);
-  Score(*state, 2, second);
+  Score(*state, energy, 1, first);
+  Score(*state, energy, 2, second);
   for (int i = 0; i < kPaddedLags; ++i) second[i] = first[i] + kSecondPeriodShare * (second[i] - first[i]);
   const int best = FollowPath(second, state->path);
   return {Refine(end, (kMinLag + best) * kDecimation), first[best]};

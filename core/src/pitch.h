@@ -84,7 +84,7 @@ class PitchTracker {
   int LateEnd(int lag) const;
   template <int kPeriod>
   void AddBlock(State* state) const;
-  void Score(const State& state, int periods, float* scores) const;
+  void Score(const State& state, const double* energy, int periods, float* scores) const;
   int FollowPath(const float* scores, float* path) const;
   int Refine(const float* end, int coarse) const;
 

@@ -104,7 +104,8 @@ def write_extensions(extensions: Iterable[Extension], frames: int) -> bytes:
     total = sum(map(len, queues))
     if total > MAX_EXTENSIONS:
         raise ValueError(f"a packet carries at most {MAX_EXTENSIONS} extensions, got {total}")
-    return min((_Writer(queues, repeat=repeat).write() for repeat in (False, True)), key=len)
+    ways = (False, True) if frames > 1 else (False,)  # a single frame has nothing to repeat
+    return min((_Writer(queues, repeat=repeat).write() for repeat in ways), key=len)
 
 
 def extensions_of(packet: bytes, limit: int = MAX_EXTENSIONS) -> list[Extension]:

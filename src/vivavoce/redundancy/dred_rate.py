@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -26,7 +28,7 @@ FORGET = 0.01  # of that a step: how fast loud speech is forgotten
 MAX_SILENT_STEPS = 20
 CREDIT_S = 0.5  # of the rate, saved up in silence
 SPEND = 0.15  # of what is saved, for one description
-TRIES = 3
+TRIES, FINER = 3, 1.08  # of other levels; the next finer one is worth none where so many times the bytes do not fit
 MOST_BYTES = 1000  # of a description: a block of RED holds 1023
 OVERHEAD = 6  # bytes that an extension adds to a packet of one frame, at most; a block of RED 4
 HEAD_BITS = 120  # of a description beside its chunks: its header, and a state
@@ -158,6 +160,7 @@ class DredRate:
         self._sender, self._packet_ms = sender, packet_ms
         self._first, self._loudest, self._since = 9, -math.inf, 0
         self._credit, self._heard = 0.0, 0
+        self._loudness: deque[float] = deque(maxlen=2 * MAX_CHUNKS)  # of steps, the newest first
         self.plan, self.tally = plan, DredTally() if tally is None else tally
 
     def next(self, start: int) -> bytes | None:
@@ -184,7 +187,8 @@ class DredRate:
     def _listen(self) -> None:
         new = min(self._sender.steps - self._heard, 2 * MAX_CHUNKS)
         for age in reversed(range(new)):
-            self._loudest = max(self._loudest - FORGET, self._sender.loudness(age))
+            self._loudness.appendleft(self._sender.loudness(age))
+            self._loudest = max(self._loudest - FORGET, self._loudness[0])
         self._heard = self._sender.steps
 
     def _fitting(self, start: int, allowed: float) -> bytes | None:
@@ -196,7 +200,7 @@ class DredRate:
             self.tally.silent += passes and self._sender.steps > 1
             return None
         fits = len(said[0]) <= allowed
-        for _ in range(TRIES):
+        for _ in range(0 if fits and FINER * len(said[0]) > allowed else TRIES):
             level = said[1].first + (-1 if fits else 1)
             other = self._description(start, level, audible) if 0 <= level < LEVELS else None
             if other is None or (fits and len(other[0]) > allowed):
@@ -234,5 +238,6 @@ class DredRate:
 
     def _audible(self) -> list[int]:
         """Ages of the steps in which there is something."""
-        sender, silence = self._sender, max(self._loudest - AUDIBLE, SILENT)
-        return [age for age in range(min(2 * MAX_CHUNKS, sender.steps - 1)) if sender.loudness(age) > silence]
+        silence = max(self._loudest - AUDIBLE, SILENT)
+        described = islice(self._loudness, max(0, self._sender.steps - 1))  # the very first step is not
+        return [age for age, loudness in enumerate(described) if loudness > silence]
