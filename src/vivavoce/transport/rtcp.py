@@ -262,11 +262,15 @@ def parse_compound(data: Buffer) -> list[RtcpPacket]:
         PacketError: It breaks a rule of RFC 3550 section 6.1, or a packet in it is malformed.
     """
     packets: list[RtcpPacket] = []
-    for packet_type, count, body in walk(data):
+    read: dict[tuple[int, int, bytes], RtcpPacket] = {}  # once, however often a hostile datagram repeats it
+    for each in walk(data):
+        packet_type, count, body = each
         if not packets and packet_type not in _REPORTS:
             raise PacketError(f"an RTCP compound begins with a report, got packet type {packet_type}")
-        known = _KNOWN.get(packet_type)
-        packets.append(known.read(count, body) if known else UnknownRtcp(packet_type, count, body))
+        if each not in read:
+            known = _KNOWN.get(packet_type)
+            read[each] = known.read(count, body) if known else UnknownRtcp(packet_type, count, body)
+        packets.append(read[each])
     return packets
 
 

@@ -64,7 +64,7 @@ class SourceDescription(RtcpFrame):
 
     def __post_init__(self) -> None:
         check_count("chunks", len(self.chunks))
-        check_size("source description", sum(chunk.size for chunk in self.chunks))
+        check_size("source description", sum([chunk.size for chunk in self.chunks]))
 
     @classmethod
     def named(cls, ssrc: int, cname: str) -> SourceDescription:
