@@ -7,8 +7,8 @@ Parts: `calls`, scores of calls over modelled and measured losses, and their imp
 `bursts`, the same over gaps of one length; `delay`, quality against playout delay, drawn into --output; `lost`, ESTOI
 of lost spans alone; `words`, word errors of pocketsphinx (the extra `bench`) against its own transcript of the call
 without loss; `levels`, rate and distortion of every level on readers that the RDO-VAE never heard, and after the
-vocoder; `second`, the rate of one second of redundancy in every packet; `speed`, what the encoder costs. Scores are
-kept in --output.
+vocoder, drawn too; `second`, the rate of one second of redundancy in every packet; `speed`, what the encoder costs.
+Scores are kept in --output.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from redundancy_speech import levels, lost_spans, second, speed, words
+from redundancy_levels import levels
+from redundancy_speech import lost_spans, second, speed, words
 from report import Report, tell
 
 from vivavoce.evaluation.call import CallGrid, CallScores, Configuration, NamedLoss, run_calls
@@ -164,7 +165,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[CallTable | Report] | Iterator[Repor
     "delay": delay,
     "lost": lambda bench: lost_spans(bench.clips, bench.rates, burst_trace(500), bench.protections),
     "words": lambda bench: words(bench.clips, bench.rates, parse_losses(_traces(bench)), bench.protections),
-    "levels": lambda bench: levels(bench.clips),
+    "levels": lambda bench: levels(bench.clips, bench.output / "levels.png"),
     "second": lambda bench: second(bench.clips),
     "speed": lambda bench: speed(bench.clips[0].samples),
 }

@@ -1,4 +1,4 @@
-"""What redundancy does to speech: lost spans alone, words, levels of the RDO-VAE; and what it costs."""
+"""What redundancy does to speech, lost spans alone and words; and what it costs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from report import Report, one_core
 
-from vivavoce._core import DredEncoder, DredReader, Model, speech_features
+from vivavoce._core import DredEncoder, Model
 from vivavoce.evaluation.clips import Clip
 from vivavoce.evaluation.metrics import METRICS
 from vivavoce.evaluation.rates import equal_rate
@@ -17,22 +17,15 @@ from vivavoce.evaluation.selection import NamedLoss
 from vivavoce.evaluation.statistics import mean_interval
 from vivavoce.models import find_model
 from vivavoce.redundancy.dred import MODEL
-from vivavoce.redundancy.payload import LEVELS, MAX_CHUNKS
-from vivavoce.signal.cepstrum import BARK_BANDS, HOP, PITCH, SAMPLE_RATE, VOICING, dct_matrix
+from vivavoce.redundancy.payload import LEVELS
+from vivavoce.signal.cepstrum import SAMPLE_RATE
 from vivavoce.transport.call import CallSettings, encode_rate, simulate_call
 from vivavoce.transport.loss import LossModel
 from vivavoce.transport.protection import Protection
 from vivavoce.transport.sender import Sender
-from vivavoce.vocoder.synthesis import synthesise
 
-VOCODER = "fargan-base-v1"
 DELAY_MS = 1100.0
 SLOT = SAMPLE_RATE // 50
-FRAMES = 4 * MAX_CHUNKS  # of 10 ms, that a payload describes
-HEAD_BITS = 8 * 4 + 27  # of a payload, before the state; a fraction of a byte at the end is counted among the chunks
-CHUNKS_PER_SECOND = 25
-ACTIVE = 3.0  # of the first cepstral coefficient, below the loudest frame, within which bands are compared
-VOICED, GROSS_OCTAVES = 0.1, 0.263  # of the voicing feature; a fifth of the frequency
 SECOND_CHUNKS = 25
 SECOND_LEVELS = ((6, 2), (9, 2), (10, 2), (10, 0), (12, 0), (15, 0))  # first level and index of the slope
 TURNS = 7
@@ -124,63 +117,6 @@ def _distance(truth: Sequence[str], heard: Sequence[str]) -> int:
         costs[1:] = np.minimum(costs[1:], before[:-1] + [word != other for other in heard])
         costs = np.minimum.accumulate(costs - np.arange(len(costs))) + np.arange(len(costs))
     return int(costs[-1])
-
-
-def levels(clips: Sequence[Clip]) -> Iterator[Report]:
-    """Rate and distortion of every level, from real payloads of 1.04 seconds."""
-    model, vocoder, rows = _model(MODEL), _model(VOCODER), []
-    for level in (None, *range(0, LEVELS, 3)):
-        bits, states, scores = [], [], []
-        for clip in clips:
-            truth = speech_features(clip.samples, len(clip.samples) // HOP)
-            whole = len(truth) // FRAMES * FRAMES
-            made = truth[:whole].copy()
-            if level is not None:
-                made, latent_bits, state_bits = _described(model, clip.samples, whole, level)
-                bits.append(latent_bits)
-                states.append(state_bits)
-            scores.append(_fidelity(clip.samples[: whole * HOP], truth[:whole], made, vocoder))
-        row = {name: mean_interval([score[name] for score in scores]) for name in scores[0]}
-        kinds = {"bits": mean_interval(bits) if bits else None, "state": mean_interval(states) if states else None}
-        rows.append({"level": "true features" if level is None else str(level)} | kinds | row)
-    columns = {"level": "level", "bits": "b/s", "state": "state, bits", "bands": "bands, dB", "pitch": "pitch, cents"}
-    columns |= {"gross": "gross, %", "voicing": "voicing", "pesq": "PESQ-WB", "estoi": "ESTOI"}
-    decimals = {"bits": 0, "state": 0, "pitch": 0, "gross": 1, "voicing": 3, "estoi": 3}
-    note = "Pauses and all. Tables of libopus 1.6.1 at 0 / 6 / 15: 1,618 / 637 / 84 b/s, states 158 / 98 / 43 bits."
-    yield Report("levels", f"Levels of the RDO-VAE, {len(clips)} clips", columns, rows, [note], decimals)
-
-
-def _described(model: Model, samples: np.ndarray, frames: int, level: int) -> tuple[np.ndarray, float, float]:
-    """Features as they are decoded, b/s of latent vectors, and bits of a state."""
-    encoder, parts, latents, states = DredEncoder(model), [], [], []
-    for begin in range(0, frames, FRAMES):
-        encoder.push(samples[begin * HOP : (begin + FRAMES) * HOP])
-        long = encoder.write(0, 0, level, 0, level, MAX_CHUNKS)
-        short = encoder.write(0, 0, level, 0, level, 1)
-        reader = DredReader(model, long)
-        parts += [reader.features(chunk) for chunk in range(reader.chunks - 1, -1, -1)]
-        latents.append(8 * (len(long) - len(short)) / (reader.chunks - 1))
-        states.append(8 * len(short) - HEAD_BITS - latents[-1])
-    return np.concatenate(parts), CHUNKS_PER_SECOND * float(np.mean(latents)), float(np.mean(states))
-
-
-def _fidelity(samples: np.ndarray, truth: np.ndarray, made: np.ndarray, vocoder: Model) -> dict[str, float]:
-    missing = len(truth) - len(made)  # the first payload has no latent vector for the very beginning
-    truth, samples = truth[missing:], samples[missing * HOP :]
-    error = made - truth
-    active = truth[:, 0] > truth[:, 0].max() - ACTIVE
-    voiced = truth[:, VOICING] > VOICED
-    cents = 1200 * np.abs(error[voiced, PITCH])
-    heard = synthesise(vocoder, np.ascontiguousarray(made))
-    samples = samples[: len(heard)]
-    return {
-        "bands": 10 * float(np.sqrt(np.mean((error[active, :BARK_BANDS] @ dct_matrix()) ** 2))),
-        "pitch": float(cents.mean()),
-        "gross": 100 * float((cents > 1200 * GROSS_OCTAVES).mean()),
-        "voicing": float(np.abs(error[:, VOICING]).mean()),
-        "pesq": METRICS["pesq"].score(samples, heard[: len(samples)]),
-        "estoi": METRICS["estoi"].score(samples, heard[: len(samples)]),
-    }
 
 
 def second(clips: Sequence[Clip]) -> Iterator[Report]:
