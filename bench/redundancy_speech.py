@@ -121,7 +121,7 @@ def _distance(truth: Sequence[str], heard: Sequence[str]) -> int:
 
 def second(clips: Sequence[Clip]) -> Iterator[Report]:
     """The rate of one whole second of redundancy in every packet of 20 ms."""
-    model, rows = _model(MODEL), []
+    model, rows = Model(str(find_model(MODEL))), []
     for first, slope in SECOND_LEVELS:
         rates = []
         for clip in clips:
@@ -162,7 +162,3 @@ def _sender(protection: str, rate: float) -> Sender:
     return Sender(
         sample_rate=SAMPLE_RATE, bitrate_bps=rate, protection=Protection.parse(protection), expected_loss_pct=20
     )
-
-
-def _model(name: str) -> Model:
-    return Model(str(find_model(name)))
