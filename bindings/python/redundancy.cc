@@ -135,15 +135,11 @@ class DredEncoder {
   }
 
   void Push(const Array& array) {
-    constexpr size_t kHop = vivavoce::kSpeechHop;
     const Vector<float> samples("samples", array);
-    if (samples.size() % kHop != 0) {
-      throw nb::value_error(("samples must be whole hops of 160, got " + std::to_string(samples.size())).c_str());
-    }
     const Turn turn(busy_, kName);
     const nb::gil_scoped_release release;
     const vivavoce::FlushDenormals modes;
-    for (size_t i = 0; i < samples.size(); i += kHop) encoder_.Push(samples.data() + i);
+    encoder_.Push(samples.data(), samples.size());
   }
 
   float Loudness(int age) {
@@ -290,17 +286,17 @@ Args:
 Raises:
     ValueError: The model is another system's.)")
       .def(nb::init<const Model&>(), "model"_a, nb::sig("def __init__(self, model: Model) -> None"))
-      .def_prop_ro("hops", &DredEncoder::hops, "Hops since the beginning.")
+      .def_prop_ro("hops", &DredEncoder::hops, "Whole hops since the beginning.")
       .def("push", &DredEncoder::Push, "samples"_a.noconvert(),
            nb::sig("def push(self, samples: " VV_FLOATS ") -> None"),
            R"(Hear samples, without the GIL.
 
 Args:
-    samples: Whole hops, shape (160 * hops,), float32 in [-1, 1).
+    samples: Any number, shape (n,), float32 in [-1, 1).
 
 Raises:
     TypeError: `samples` is not float32.
-    ValueError: `samples` are no whole hops.)")
+    ValueError: It has not one dimension.)")
       .def("loudness", &DredEncoder::Loudness, "age"_a = 0,
            R"(First cepstral coefficient of the louder frame of a step, so many steps before the newest whole one.)")
       .def("write", &DredEncoder::Write, "age"_a, "offset"_a, "first"_a, "slope"_a, "last"_a, "chunks"_a,

@@ -38,6 +38,8 @@ float Weight(int bin, int band) {
 BarkCepstrum::BarkCepstrum() {
   for (int band = 0; band < kBarkBands; ++band) {
     for (int bin = 0; bin < kPaddedBins; ++bin) weights_[band][bin] = bin < kSpeechBins ? Weight(bin, band) : 0.f;
+    first_[band] = kCentres[std::max(band - 1, 0)] / kLanes * kLanes;
+    end_[band] = kCentres[std::min(band + 1, kBarkBands - 1)] / kLanes * kLanes + kLanes;
   }
   for (int i = 0; i < kBarkBands; ++i) {
     const double scale = std::sqrt((i == 0 ? 1. : 2.) / kBarkBands);
@@ -53,7 +55,9 @@ void BarkCepstrum::Analyse(const float* bins, float* cepstrum) const {
   float logs[kPaddedBands] = {};
   for (int band = 0; band < kBarkBands; ++band) {
     F32x4 sum = Splat<F32x4>(0.f);
-    for (int i = 0; i < kPaddedBins; i += kLanes) sum += Load<F32x4>(weights_[band] + i) * Load<F32x4>(bins + i);
+    for (int i = first_[band]; i < end_[band]; i += kLanes) {
+      sum += Load<F32x4>(weights_[band] + i) * Load<F32x4>(bins + i);
+    }
     logs[band] = kMinEnergy + Sum(sum);
   }
   std::fill(logs + kBarkBands, logs + kPaddedBands, 1.f);

@@ -38,6 +38,7 @@ class BarkCepstrum {
   static constexpr int kPaddedBands = 20;
 
   float weights_[kBarkBands][kPaddedBins];  // of each bin in each band
+  int first_[kBarkBands], end_[kBarkBands];  // whole vectors of bins outside of which weights are zeros
   float dct_[kBarkBands][kPaddedBands];     // coefficients by band, zeros at the end
 };
 

@@ -27,7 +27,19 @@ bool DredEncoder::CopyState(const DredEncoder& other) {
   return true;
 }
 
-void DredEncoder::Push(const float* hop) {
+void DredEncoder::Push(const float* samples, size_t count) {
+  State& s = state();
+  while (count > 0) {
+    const size_t begun = static_cast<size_t>(s.waiting), taken = std::min(kSpeechHop - begun, count);
+    std::copy_n(samples, taken, s.hop + begun);
+    samples += taken;
+    count -= taken;
+    s.waiting = static_cast<int>(begun + taken) % kSpeechHop;
+    if (s.waiting == 0) Hear(s.hop);
+  }
+}
+
+void DredEncoder::Hear(const float* hop) {
   State& s = state();
   float* const features = s.features + s.hops % kStepHops * kSpeechFeatures;
   analysis_.Advance(hop, &s.analysis, features);

@@ -24,10 +24,10 @@ class DredEncoder {
 
   bool ok() const { return analysis_.ok() && memory_ != nullptr; }
 
-  /// Takes kSpeechHop samples in [-1, 1); what is not finite counts as 0.
-  void Push(const float* hop);
+  /// Takes samples in [-1, 1); what is not finite counts as 0.
+  void Push(const float* samples, size_t count);
 
-  /// Hops since the beginning.
+  /// Whole hops since the beginning.
   int64_t hops() const { return state().hops; }
 
   /// Loudness of a step, c0 of the louder of its frames: `age` steps before the newest that is complete, 0 to kept() - 1.
@@ -49,11 +49,14 @@ class DredEncoder {
   /// Without pointers; the network's state and the steps follow it.
   struct State {
     int64_t hops;
+    int waiting;  // samples of the next hop
+    float hop[kSpeechHop];
     SpeechAnalysis::State analysis;
     float features[kVaeStepInputs];  // of the step that is being heard
     float loudness[kSteps];
   };
 
+  void Hear(const float* hop);
   int64_t steps() const { return hops() / kStepHops; }
   int Place(int age) const { return static_cast<int>((steps() - 1 - age) % kSteps); }
   State& state() { return *reinterpret_cast<State*>(memory_.get()); }

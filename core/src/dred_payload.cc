@@ -14,13 +14,21 @@ constexpr int kPrefix = 4, kHead = 2;  // bytes before those that are range code
 constexpr int kSlopes[] = {0, 2, 3, 4, 6, 8, 12, 16};  // sixteenths of a level a chunk
 constexpr int kSlopeCount = sizeof kSlopes / sizeof *kSlopes;
 
-/// CRC-16 with the polynomial 0x1021.
-uint32_t Crc(uint32_t crc, const uint8_t* data, int size) {
-  for (int i = 0; i < size; ++i) {
-    crc ^= static_cast<uint32_t>(data[i]) << 8;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc << 1) ^ ((crc & 0x8000) != 0 ? 0x1021 : 0);
-    crc &= 0xffff;
+/// CRC-16 with the polynomial 0x1021, of each byte alone.
+struct CrcTable {
+  constexpr CrcTable() : of() {
+    for (uint32_t byte = 0; byte < 256; ++byte) {
+      uint32_t crc = byte << 8;
+      for (int bit = 0; bit < 8; ++bit) crc = (crc << 1) ^ ((crc & 0x8000) != 0 ? 0x1021 : 0);
+      of[byte] = static_cast<uint16_t>(crc);
+    }
   }
+  uint16_t of[256];
+};
+constexpr CrcTable kCrc;
+
+uint32_t Crc(uint32_t crc, const uint8_t* data, int size) {
+  for (int i = 0; i < size; ++i) crc = (crc << 8 & 0xffff) ^ kCrc.of[crc >> 8 ^ data[i]];
   return crc;
 }
 

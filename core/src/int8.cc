@@ -238,8 +238,8 @@ struct CpuFeatures {
 }  // namespace
 
 const char* Int8PathName(Int8Path path) {
-  static constexpr const char* kNames[kInt8PathCount] = {"scalar", "vector",  "neon-dot",
-                                                         "avx2",   "avx-vnni", "avx512-vnni"};
+  static constexpr const char* kNames[kInt8PathCount] = {"scalar", "vector",      "neon-dot",
+                                                         "avx2",   "avx512-vnni", "avx-vnni"};
   return kNames[static_cast<int>(path)];
 }
 
@@ -253,8 +253,8 @@ int Int8Paths(Int8Path (&paths)[kInt8PathCount]) {
 #if VV_INT8_X86
   const CpuFeatures cpu;
   if (cpu.avx2) paths[count++] = Int8Path::kAvx2;
-  if (cpu.avx_vnni) paths[count++] = Int8Path::kAvxVnni;
   if (cpu.avx512_vnni) paths[count++] = Int8Path::kAvx512Vnni;
+  if (cpu.avx_vnni) paths[count++] = Int8Path::kAvxVnni;
 #endif
   return count;
 }

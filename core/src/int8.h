@@ -27,8 +27,8 @@ enum class Int8Path {
   kVector,      ///< the compiler's vector extensions, 128 bits: SSE2, NEON
   kNeonDot,     ///< sdot of 64-bit ARM, where the compiler may assume it
   kAvx2,        ///< vpmaddubsw
+  kAvx512Vnni,  ///< vpdpbusd, 512 bits: no faster where weights come from a cache, and what runs next is slowed down
   kAvxVnni,     ///< vpdpbusd, 256 bits
-  kAvx512Vnni,  ///< vpdpbusd, 512 bits
 };
 inline constexpr int kInt8PathCount = 6;
 

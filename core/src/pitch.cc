@@ -15,6 +15,7 @@ constexpr int kHopsPerSecond = 100;
 constexpr float kSecondPeriodShare = 0.3f;
 constexpr float kJumpCost = 2.f;  // per octave and frame
 constexpr float kEnergyFloor = 1e-9f;
+constexpr float kNever = -1e30f;  // score of a path that there is not
 
 /// The windowed sinc of pitch.py, not yet of unit gain; `n` counts from its middle, which is `delay` taps from either
 /// end, and `period` is that of the cutoff in samples.
@@ -86,18 +87,22 @@ void PitchTracker<Search>::Listen(const float* end, State* state) const {
     }
     state->coarse[kKept + i] = Sum(even + odd);
   }
-  AddBlock<1>(state);
-  AddBlock<2>(state);
+  for (auto& products : state->products) std::memmove(products[0], products[1], sizeof products - sizeof products[0]);
+  AddBlock<1, kMinLag>(state);
+  // Two periods of a lag are one of twice the lag.
+  constexpr int kFirst = std::max(kMinLag, kMaxLag / 2 + 1);
+  float* const second = state->products[1][kBlocks - 1];
+  const float* const first = state->products[0][kBlocks - 1];
+  for (int lag = kMinLag; lag < kFirst; ++lag) second[lag - kMinLag] = first[2 * lag - kMinLag];
+  AddBlock<2, kFirst>(state);
 }
 
 template <class Search>
-template <int kPeriod>
+template <int kPeriod, int kFirst>
 void PitchTracker<Search>::AddBlock(State* state) const {
-  auto& products = state->products[kPeriod - 1];
-  std::memmove(products[0], products[1], sizeof products - sizeof products[0]);
-  float* sums = products[kBlocks - 1];
+  float* sums = state->products[kPeriod - 1][kBlocks - 1] + kFirst - kMinLag;
   const float* const newest = state->coarse + kCoarse - kCoarseHop - available_;
-  for (int lag = kMinLag; lag <= kMaxLag;) {
+  for (int lag = kFirst; lag <= kMaxLag;) {
     const int end = LateEnd(kPeriod * lag);
     const float* const late = newest + end;
     const float* const early = late - kPeriod * lag;
@@ -114,6 +119,27 @@ void PitchTracker<Search>::AddBlock(State* state) const {
     sums += count;
     lag += count;
   }
+}
+
+/// Of all coarse samples before each; of quarters side by side, as a sum has to wait for the one before.
+template <class Search>
+void PitchTracker<Search>::EnergyBefore(const float* coarse, double* energy) {
+  constexpr int kQuarters = 4, kLength = kCoarse / kQuarters;
+  static_assert(kCoarse % kQuarters == 0);
+  double sums[kQuarters] = {};
+  for (int i = 0; i < kLength; ++i) {
+    for (int quarter = 0; quarter < kQuarters; ++quarter) {
+      const int place = quarter * kLength + i;
+      energy[place] = sums[quarter];
+      sums[quarter] += double{coarse[place]} * coarse[place];
+    }
+  }
+  double before = sums[0];
+  for (int quarter = 1; quarter < kQuarters; ++quarter) {
+    for (int i = 0; i < kLength; ++i) energy[quarter * kLength + i] += before;
+    before += sums[quarter];
+  }
+  energy[kCoarse] = before;
 }
 
 /// Normalised correlation over so many periods of each lag, given the energy of all samples before each.
@@ -141,28 +167,35 @@ void PitchTracker<Search>::Score(const State& state, const double* energy, int p
 template <class Search>
 int PitchTracker<Search>::FollowPath(const float* scores, float* path) const {
   float next[kPaddedLags];
-  float from_below = path[0] + jump_cost_[0];
-  for (int i = 0; i < kLags; ++i) {
-    from_below = std::max(from_below, path[i] + jump_cost_[i]);
-    next[i] = from_below - jump_cost_[i];
+  std::fill(path + kLags, path + kPaddedLags, kNever);
+  F32x4 most = Splat<F32x4>(kNever);
+  for (int i = 0; i < kPaddedLags; i += kLanes) {
+    const F32x4 jump = Load<F32x4>(jump_cost_ + i);
+    const F32x4 from_below = Max(RunningMax(Load<F32x4>(path + i) + jump), most);
+    Store(next + i, from_below - jump);
+    most = Splat<F32x4>(from_below[kLanes - 1]);
   }
-  float from_above = path[kLags - 1] - jump_cost_[kLags - 1];
-  for (int i = kLags - 1; i >= 0; --i) {
-    from_above = std::max(from_above, path[i] - jump_cost_[i]);
-    next[i] = std::max(next[i], from_above + jump_cost_[i]);
+  most = Splat<F32x4>(kNever);
+  F32x4 best_score = most;
+  for (int i = kPaddedLags - kLanes; i >= 0; i -= kLanes) {
+    const F32x4 jump = Load<F32x4>(jump_cost_ + i);
+    const F32x4 from_above = Max(RunningMaxFromEnd(Load<F32x4>(path + i) - jump), most);
+    most = Splat<F32x4>(from_above[0]);
+    const F32x4 before = Max(Max(Load<F32x4>(next + i), from_above + jump), Splat<F32x4>(-Search::kMaxJumpCost));
+    // The best path so far stands at 0.
+    Store(next + i, before + (Load<F32x4>(scores + i) - Load<F32x4>(lag_cost_ + i)));
+    if (i == kPaddedLags - kLanes) std::fill(next + kLags, next + kPaddedLags, kNever);
+    best_score = Max(best_score, Load<F32x4>(next + i));
   }
-  // The best path so far stands at 0.
-  for (int i = 0; i < kLags; ++i) next[i] = std::max(next[i], -Search::kMaxJumpCost) + (scores[i] - lag_cost_[i]);
-  const int best = static_cast<int>(std::max_element(next, next + kLags) - next);
-  for (int i = 0; i < kLags; ++i) path[i] = next[i] - next[best];
-  return best;
+  const float score = RunningMax(best_score)[kLanes - 1];
+  for (int i = 0; i < kPaddedLags; i += kLanes) Store(path + i, Load<F32x4>(next + i) - score);
+  return static_cast<int>(std::find(next, next + kLags, score) - next);
 }
 
 template <class Search>
 Pitch PitchTracker<Search>::Track(const float* end, State* state) const {
   double energy[kCoarse + 1];
-  energy[0] = 0.;
-  for (int i = 0; i < kCoarse; ++i) energy[i + 1] = energy[i] + double{state->coarse[i]} * state->coarse[i];
+  EnergyBefore(state->coarse, energy);
   float first[kPaddedLags], second[kPaddedLags];
   Score(*state, energy, 1, first);
   Score(*state, energy, 2, second);

@@ -82,8 +82,9 @@ class PitchTracker {
   static constexpr int kLead = kNewest - kDelay + kTaps > kHop ? kNewest - kDelay + kTaps - kHop : 0;
 
   int LateEnd(int lag) const;
-  template <int kPeriod>
+  template <int kPeriod, int kFirst>
   void AddBlock(State* state) const;
+  static void EnergyBefore(const float* coarse, double* energy);
   void Score(const State& state, const double* energy, int periods, float* scores) const;
   int FollowPath(const float* scores, float* path) const;
   int Refine(const float* end, int coarse) const;

@@ -24,11 +24,13 @@ void RangeEncoder::Encode(uint32_t low, uint32_t high, uint32_t total) {
   } else {
     width_ -= unit * (total - high);
   }
-  while (width_ <= kMinWidth) {
-    Put(low_ >> 23);
-    low_ = (low_ << 8) & kLowMask;
-    width_ <<= 8;
-  }
+  while (width_ <= kMinWidth) Shift();
+}
+
+void RangeEncoder::Shift() {
+  Put(low_ >> 23);
+  low_ = (low_ << 8) & kLowMask;
+  width_ <<= 8;
 }
 
 void RangeEncoder::Append(uint32_t byte) {

@@ -20,8 +20,10 @@ class RangeEncoder {
 
   /// A decision whose being true has the probability, in 1 / kCertain, from 1 to kCertain - 1.
   void EncodeBit(bool bit, uint32_t probability) {
-    const uint32_t border = kCertain - probability;
-    Encode(bit ? border : 0, bit ? kCertain : border, kCertain);
+    const uint32_t above = (width_ >> kProbabilityBits) * probability;
+    low_ += bit ? width_ - above : 0;
+    width_ = bit ? above : width_ - above;
+    while (width_ <= kMinWidth) Shift();
   }
 
   /// One of `total` numbers from 0 on, all as likely.
@@ -31,6 +33,9 @@ class RangeEncoder {
   int Finish();
 
  private:
+  static constexpr uint32_t kMinWidth = 1u << 23;
+
+  void Shift();
   void Put(uint32_t value);
   void Append(uint32_t byte);
 

@@ -201,11 +201,15 @@ void RdoVae::Round(const Numbers& numbers, const float* values, int level, int8_
   const float* const scale = numbers.scale.get() + level * numbers.dimensions;
   const float* const zone = numbers.dead_zone.get() + level * numbers.dimensions;
   const uint16_t* const zero = numbers.zero.get() + level * numbers.dimensions;
+  float steps[kDredMaxDimensions], bent[kDredMaxDimensions];
   for (int i = 0; i < numbers.dimensions; ++i) {
-    const float steps = scale[i] * values[i];
-    const F32x4 bent = Tanh(Splat<F32x4>(steps / (zone[i] + kSoftZero)));
+    steps[i] = scale[i] * values[i];
+    bent[i] = steps[i] / (zone[i] + kSoftZero);
+  }
+  Tanh(bent, bent, static_cast<size_t>(numbers.dimensions));
+  for (int i = 0; i < numbers.dimensions; ++i) {
     const float limit = zero[i] == kCertain ? 0.f : static_cast<float>(kDredMaxMagnitude);
-    const float limited = std::max(-limit, std::min(limit, steps - zone[i] * bent[0]));
+    const float limited = std::max(-limit, std::min(limit, steps[i] - zone[i] * bent[i]));
     rounded[i] = static_cast<int8_t>((limited + kRounder) - kRounder);
   }
 }

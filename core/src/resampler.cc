@@ -70,9 +70,12 @@ Resampler::Resampler(int from_rate, int to_rate, int extra_ticks)
   reach_ = from_rate == to_rate ? 0 : kReach * std::max(up_, down_);
   // An input sample counts from delay - reach to delay + reach ticks after it, ends excluded where they are zeros.
   const int oldest = (2 * reach_ + extra_ticks - (reach_ > 0 ? 1 : 0)) / up_;
-  taps_ = (oldest + 1 + 2 * kLanes - 1) / (2 * kLanes) * (2 * kLanes);
+  constexpr int kStep = 2 * kLanes;
+  const int all = (oldest + 1 + kStep - 1) / kStep * kStep;
+  taps_ = all - extra_ticks / up_ / kStep * kStep;
+  past_ = all - 1;
   table_.reset(new (std::nothrow) float[static_cast<size_t>(up_) * static_cast<size_t>(taps_)]);
-  samples_.reset(new (std::nothrow) float[static_cast<size_t>(taps_ - 1 + kBlock)]);
+  samples_.reset(new (std::nothrow) float[static_cast<size_t>(past_ + kBlock)]);
   if (table_ == nullptr || samples_ == nullptr) return;
   delay_ticks_ = reach_ + extra_ticks;
   FillTable();
@@ -85,7 +88,7 @@ void Resampler::FillTable() {
   const double scale = up_ / sum;  // a row sums to 1
   for (int row = 0; row < up_; ++row) {
     for (int tap = 0; tap < taps_; ++tap) {
-      const int age = row + (taps_ - 1 - tap) * up_;
+      const int age = row + (past_ - tap) * up_;
       table_[static_cast<size_t>(row * taps_ + tap)] = static_cast<float>(scale * Kernel(age - delay_ticks_, reach_));
     }
   }
@@ -101,7 +104,7 @@ void Resampler::Process(const float* in, int count, float* out) {
   const int rest = down_ % up_;
   while (count > 0) {
     const int block = std::min(count, kBlock);
-    float* const fresh = samples_.get() + taps_ - 1;
+    float* const fresh = samples_.get() + past_;
     for (int i = 0; i < block; ++i) fresh[i] = Sane(in[i]);
     int latest = ahead_ / up_;  // input of the block that the next output leaves with
     int row = ahead_ % up_;
@@ -112,7 +115,7 @@ void Resampler::Process(const float* in, int count, float* out) {
       row -= row >= up_ ? up_ : 0;
     }
     ahead_ = (latest - block) * up_ + row;
-    std::memmove(samples_.get(), samples_.get() + block, static_cast<size_t>(taps_ - 1) * sizeof(float));
+    std::memmove(samples_.get(), samples_.get() + block, static_cast<size_t>(past_) * sizeof(float));
     in += block;
     count -= block;
   }
@@ -120,13 +123,13 @@ void Resampler::Process(const float* in, int count, float* out) {
 
 void Resampler::Reset() {
   ahead_ = 0;
-  std::fill_n(samples_.get(), taps_ - 1, 0.f);
+  std::fill_n(samples_.get(), past_, 0.f);
 }
 
 bool Resampler::CopyState(const Resampler& other) {
   if (up_ != other.up_ || down_ != other.down_ || delay_ticks_ != other.delay_ticks_) return false;
   ahead_ = other.ahead_;
-  std::memcpy(samples_.get(), other.samples_.get(), static_cast<size_t>(taps_ - 1) * sizeof(float));
+  std::memcpy(samples_.get(), other.samples_.get(), static_cast<size_t>(past_) * sizeof(float));
   return true;
 }
 

@@ -49,9 +49,10 @@ class Resampler {
   int reach_;          // ticks from the middle of the filter to where it ends, on either side
   int delay_ticks_ = -1;
   int taps_;           // of a row; a multiple of 2 * kLanes
+  int past_;           // samples that are kept: those of the taps, and newer ones that only the delay needs
   int ahead_ = 0;      // ticks from the next input sample to the next output sample: 0 to down_ - 1
   std::unique_ptr<float[]> table_;    // row p: the taps for output p ticks after the latest input, oldest input first
-  std::unique_ptr<float[]> samples_;  // taps_ - 1 of the past, then a block
+  std::unique_ptr<float[]> samples_;  // past_ of them, then a block
 };
 
 }  // namespace vivavoce

@@ -60,6 +60,19 @@ inline F32x4 ToFloat(I32x4 value) { return __builtin_convertvector(value, F32x4)
 /// Lanes of `yes` where the mask is -1, of `no` where it is 0. A comparison of two vectors is such a mask.
 inline F32x4 Select(I32x4 mask, F32x4 yes, F32x4 no) { return FromBits((mask & Bits(yes)) | (~mask & Bits(no))); }
 
+/// The greater of each lane; where they are equal or not comparable, that of `a`.
+inline F32x4 Max(F32x4 a, F32x4 b) { return a < b ? b : a; }
+
+/// Of each lane, the greatest of it and those before it, or behind it.
+inline F32x4 RunningMax(F32x4 x) {
+  x = Max(x, __builtin_shufflevector(x, x, 0, 0, 1, 2));
+  return Max(x, __builtin_shufflevector(x, x, 0, 1, 0, 1));
+}
+inline F32x4 RunningMaxFromEnd(F32x4 x) {
+  x = Max(x, __builtin_shufflevector(x, x, 1, 2, 3, 3));
+  return Max(x, __builtin_shufflevector(x, x, 2, 3, 2, 3));
+}
+
 /// The one order in which lanes are summed: (0 + 2) + (1 + 3).
 inline float Sum(F32x4 value) { return (value[0] + value[2]) + (value[1] + value[3]); }
 

@@ -12,6 +12,7 @@ from vivavoce.codec.extensions import (
     Extension,
     extensions_of,
     parse_extensions,
+    with_extension,
     with_extensions,
     write_extensions,
 )
@@ -299,3 +300,28 @@ def test_no_other_id_changes_the_sound(library, packets):
 )
 def test_64_kib_are_read_in_little_time_and_memory(padding):
     assert_cheap(lambda data: parse_extensions(data, 48), padding)
+
+
+BARE = b"\x48" + bytes(50)  # one frame of code 0
+
+
+@pytest.mark.parametrize("extension", [X(3, 0, b""), X(31, 0, b"\xaa"), X(32, 0, b""), X(122, 0, b"\xaa" * 600)])
+@pytest.mark.parametrize(
+    "packet",
+    [
+        pytest.param(BARE, id="one frame"),
+        pytest.param(b"\x48", id="a frame of nothing"),
+        pytest.param(b"\x49" + bytes(50), id="two frames"),
+        pytest.param(with_extensions(BARE, [X(40, 0, b"\xbb"), X(3, 0, b"")]), id="others before it"),
+    ],
+)
+def test_one_more_extension_comes_behind_the_others(packet, extension):
+    assert with_extension(packet, extension) == with_extensions(packet, [*extensions_of(packet), extension])
+
+
+def test_one_more_extension_needs_a_packet_and_its_frame():
+    for packet in (b"", b"\x48" + bytes(1276)):
+        with pytest.raises(PacketError):
+            with_extension(packet, X(122, 0, b"\xaa"))
+    with pytest.raises(ValueError, match="frame 1 in a packet of 1"):
+        with_extension(BARE, X(122, 1, b"\xaa"))

@@ -24,7 +24,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vivavoce.codec.packet import OpusPacket
+from vivavoce.codec.packet import OpusPacket, is_bare, padded
 from vivavoce.errors import PacketError
 
 MAX_EXTENSIONS = 2048  # 42 for each of the 48 frames that a packet can have
@@ -143,6 +143,9 @@ def with_extension(packet: bytes, extension: Extension) -> bytes:
         PacketError: The packet or its padding is corrupt.
         ValueError: The extension does not fit the packet.
     """
+    if is_bare(packet) and not extension.frame:  # the usual case, in each packet of a call
+        flag = len(extension.data) if extension.id < _FIRST_LONG else 0
+        return padded(packet, bytes((extension.id << 1 | flag,)) + extension.data)
     parsed = OpusPacket.parse(packet)
     before = parse_extensions(parsed.padding, len(parsed.frames)) if parsed.padding else []
     return _padded(parsed, [*before, extension])

@@ -126,6 +126,16 @@ def is_dtx(data: bytes) -> bool:
     return len(data) <= 2
 
 
+def is_bare(data: bytes) -> bool:
+    """Whether a packet is valid and holds one frame and nothing else: code 0."""
+    return 1 <= len(data) <= 1 + MAX_FRAME_BYTES and data[0] & 3 == 0
+
+
+def padded(data: bytes, padding: bytes) -> bytes:
+    """A packet of one frame and nothing else (`is_bare`), with padding: code 3."""
+    return b"".join((bytes((data[0] | 3, 1 | _PADDED)), _padding_length_bytes(len(padding)), data[1:], padding))
+
+
 def frame_samples(data: bytes) -> int:
     """Duration of each frame of a packet in 48-kHz samples, read from the TOC byte.
 

@@ -22,7 +22,7 @@ EXTENSION_ID = 122  # of the padding of Opus packets, by default
 EXTENSION_IDS, THEIRS = range(32, 128), (124, 126)  # long ones, and those that libopus uses
 RELEASED: dict[int, str] = {1: "rdovae-base-v1"}  # models by identifier; each stays readable for ever
 MODEL = "rdovae-base-v1"
-SPEECH_RATE, HOP = 16_000, 160
+SPEECH_RATE = 16_000
 HOP_TICKS = 480
 MAX_KEPT = 128  # packets whose redundancy a receiver has read: all that may be asked about one slot, and more
 MAX_BESIDE = 64  # extensions of a packet in which we look for ours: who sends more wants us to be busy
@@ -63,11 +63,7 @@ class DredSender:
         self._ticks_per_sample = 48_000 // sample_rate
         self.sample_rate, self.delay_samples = sample_rate, 0
         self.frame_samples = sample_rate // 50 if frame_samples is None else frame_samples
-        self._begin()
-
-    def _begin(self) -> None:
         self._heard = 0  # ticks
-        self._waiting = np.zeros(0, np.float32)
 
     def process(self, frame: np.ndarray) -> np.ndarray:
         """Hear the next frame, whatever becomes of its packet, and give it back.
@@ -80,10 +76,7 @@ class DredSender:
         """
         if frame.shape != (self.frame_samples,):
             raise ValueError(f"frame must have shape ({self.frame_samples},), got {frame.shape}")
-        samples = np.concatenate([self._waiting, self._resampler.process(np.asarray(frame, np.float32))])
-        whole = len(samples) // HOP * HOP
-        self._encoder.push(samples[:whole])
-        self._waiting = samples[whole:]
+        self._encoder.push(self._resampler.process(np.asarray(frame, np.float32)))
         self._heard += len(frame) * self._ticks_per_sample
         return frame
 
@@ -95,7 +88,7 @@ class DredSender:
         """Forget the signal."""
         self._encoder.reset()
         self._resampler.reset()
-        self._begin()
+        self._heard = 0
 
     def loudness(self, age: int) -> float:
         """Of a step, so many before the newest, in the units of the first cepstral coefficient."""
@@ -117,9 +110,10 @@ class DredSender:
         Returns:
             None where nothing was heard yet, or where it is too long ago.
         """
-        newest = HOP_TICKS * (2 * self.steps - 1) + HOP_TICKS // 2  # the end of its last frame
+        steps = self.steps
+        newest = HOP_TICKS * (2 * steps - 1) + HOP_TICKS // 2  # the end of its last frame
         offset = round((self._heard - start - newest) / OFFSET_TICKS)
-        if self.steps < 2 or offset not in OFFSETS:
+        if steps < 2 or offset not in OFFSETS:
             return None
         return self._encoder.write(0, offset, levels.first, levels.slope, levels.last, min(chunks, MAX_CHUNKS))
 

@@ -8,10 +8,11 @@ worth. The level of the newest chunk alone is left to move until the packets hav
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -86,9 +87,13 @@ class DredPlan:
 
     def schedule(self, first: int) -> tuple[LevelSchedule, int]:
         """Levels, and how many chunks are worth being described, where the newest has this level."""
-        room = LEVELS - 1 + COARSER_THAN_ALL - first
-        chunks = bisect_right(self.coarser, room)
-        return LevelSchedule(first, self.slope), max(1, min(chunks, self.chunks))
+        return self._schedules[first]
+
+    @cached_property
+    def _schedules(self) -> tuple[tuple[LevelSchedule, int], ...]:
+        reached = [bisect_right(self.coarser, LEVELS - 1 + COARSER_THAN_ALL - first) for first in range(LEVELS)]
+        worth = (max(1, min(chunks, self.chunks)) for chunks in reached)
+        return tuple((LevelSchedule(first, self.slope), chunks) for first, chunks in enumerate(worth))
 
     def most_bps(self, packet_ms: float) -> float:
         """What its descriptions need where all are as fine as can be; Opus can have the rest of `bitrate_bps`."""
@@ -185,24 +190,24 @@ class DredRate:
         return payload
 
     def _listen(self) -> None:
-        new = min(self._sender.steps - self._heard, 2 * MAX_CHUNKS)
-        for age in reversed(range(new)):
-            self._loudness.appendleft(self._sender.loudness(age))
-            self._loudest = max(self._loudest - FORGET, self._loudness[0])
-        self._heard = self._sender.steps
+        steps = self._sender.steps
+        for age in range(min(steps - self._heard, 2 * MAX_CHUNKS) - 1, -1, -1):
+            loudness = self._sender.loudness(age)
+            self._loudness.appendleft(loudness)
+            self._loudest = max(self._loudest - FORGET, loudness)
+        self._heard = steps
 
     def _fitting(self, start: int, allowed: float) -> bytes | None:
         """The finest that fits, or fewer chunks of a coarser one; None where nothing does, or nothing is there."""
-        audible = self._audible()
-        said = self._description(start, self._first, audible)
+        said = self._description(start, self._first) if self._spoken() else None
         passes = self._since % self.plan.every == 0  # a turn; packets behind one that passed try again
         if said is None:
-            self.tally.silent += passes and self._sender.steps > 1
+            self.tally.silent += passes and self._heard > 1
             return None
         fits = len(said[0]) <= allowed
         for _ in range(0 if fits and FINER * len(said[0]) > allowed else TRIES):
             level = said[1].first + (-1 if fits else 1)
-            other = self._description(start, level, audible) if 0 <= level < LEVELS else None
+            other = self._description(start, level) if 0 <= level < LEVELS else None
             if other is None or (fits and len(other[0]) > allowed):
                 break
             said = other
@@ -222,22 +227,28 @@ class DredRate:
         self.tally.levels += levels.first
         return payload
 
-    def _description(self, start: int, first: int, audible: Sequence[int]) -> _Description | None:
-        """What could be said, at which levels, of how many chunks, up to the oldest in which there is something.
-
-        None where there has been nothing for a while. Silence that came after speech is described: a receiver would go
-        on speaking.
-        """
+    def _description(self, start: int, first: int) -> _Description | None:
+        """What could be said, at which levels, of how many chunks, up to the oldest in which there is something."""
         levels, chunks = self.plan.schedule(first)
-        reached = bisect_left(audible, 2 * chunks)
-        if not reached or audible[0] > MAX_SILENT_STEPS:
+        silence, oldest = self._silence, min(2 * chunks, self._known) - 1
+        while oldest >= 0 and self._loudness[oldest] <= silence:
+            oldest -= 1
+        if oldest < 0:
             return None
-        chunks = min(chunks, audible[reached - 1] // 2 + 1, self._sender.steps // 2)
+        chunks = min(chunks, oldest // 2 + 1, self._heard // 2)
         payload = self._sender.payload(start, levels, chunks)
         return None if payload is None else (payload, levels, chunks)
 
-    def _audible(self) -> list[int]:
-        """Ages of the steps in which there is something."""
-        silence = max(self._loudest - AUDIBLE, SILENT)
-        described = islice(self._loudness, max(0, self._sender.steps - 1))  # the very first step is not
-        return [age for age, loudness in enumerate(described) if loudness > silence]
+    def _spoken(self) -> bool:
+        """Whether there was something lately. Silence that came after speech is described: a receiver would go on."""
+        lately = islice(self._loudness, min(MAX_SILENT_STEPS + 1, self._known))
+        return max(lately, default=-math.inf) > self._silence
+
+    @property
+    def _silence(self) -> float:
+        return max(self._loudest - AUDIBLE, SILENT)
+
+    @property
+    def _known(self) -> int:
+        """Steps that may be described: the very first is not."""
+        return min(max(0, self._heard - 1), len(self._loudness))
