@@ -451,18 +451,18 @@ class DredEncoder:
 
     @property
     def hops(self) -> int:
-        """Hops since the beginning."""
+        """Whole hops since the beginning."""
 
     def push(self, samples: numpy.typing.NDArray[numpy.float32]) -> None:
         """
         Hear samples, without the GIL.
 
         Args:
-            samples: Whole hops, shape (160 * hops,), float32 in [-1, 1).
+            samples: Any number, shape (n,), float32 in [-1, 1).
 
         Raises:
             TypeError: `samples` is not float32.
-            ValueError: `samples` are no whole hops.
+            ValueError: It has not one dimension.
         """
 
     def loudness(self, age: int = 0) -> float:
