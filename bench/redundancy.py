@@ -22,21 +22,21 @@ from pathlib import Path
 import numpy as np
 from redundancy_levels import levels
 from redundancy_speech import lost_spans, second, speed, words
+from redundancy_tables import SCORES, CallTable, chosen, impact, scores, side_by_side
 from report import Report, tell
 
-from vivavoce.evaluation.call import CallGrid, CallScores, Configuration, NamedLoss, run_calls
+from vivavoce.evaluation.call import CallGrid, Configuration, NamedLoss, run_calls
 from vivavoce.evaluation.clips import Clip, clips_of_corpus, spread
 from vivavoce.evaluation.plot import plot_calls
 from vivavoce.evaluation.results import ResultFile
 from vivavoce.evaluation.selection import parse_losses
-from vivavoce.evaluation.statistics import mean_interval, paired_interval
-from vivavoce.evaluation.tables import footnotes, markdown_table, summarise
+from vivavoce.evaluation.statistics import mean_interval
+from vivavoce.evaluation.tables import summarise
 from vivavoce.evaluation.workers import available_cores
 from vivavoce.transport.loss import Bernoulli, RecordedTrace
 from vivavoce.transport.protection import Protection
 
 CORPUS = "librispeech-test-other-10x10"
-SCORES = ("plcmos", "pesq", "estoi")
 PROTECTIONS = ("none", "lbrr", "red:1", "red:2", "dred", "lbrr+dred", "auto")
 CONCEAL = "neural"
 RATES = (24_000, 32_000, 40_000, 72_000)
@@ -72,21 +72,6 @@ class Bench:
             return run_calls(grid, self.clips, results, self.jobs)
 
 
-@dataclass(frozen=True)
-class CallTable:
-    """Scores of calls, as `vivavoce evaluate call` shows them."""
-
-    cells: list[CallScores]
-
-    def as_json(self) -> Iterator[dict[str, object]]:
-        for row in summarise(self.cells, SCORES, f"none/{CONCEAL}"):
-            yield row.as_json(f"none/{CONCEAL}")
-
-    def as_markdown(self) -> str:
-        rows = summarise(self.cells, SCORES, f"none/{CONCEAL}")
-        return "\n".join([markdown_table(rows, SCORES), "", *footnotes(rows, f"none/{CONCEAL}"), ""])
-
-
 def calls(bench: Bench) -> Iterator[CallTable | Report]:
     """Every protection at every rate over every trace."""
     folder = bench.data / "loss"
@@ -108,39 +93,18 @@ def burst_trace(length_ms: int) -> RecordedTrace:
 def _tables(bench: Bench, losses: list[NamedLoss], name: str) -> Iterator[CallTable | Report]:
     configurations = [_configuration(text, rate) for rate in bench.rates for text in bench.protections]
     cells = bench.scores(name, configurations, losses)
-    yield CallTable(cells)
+    yield CallTable(cells, f"none/{CONCEAL}")
     plain = [_configuration("none", rate) for rate in bench.rates]
     whole = bench.scores("no-loss", plain, [NamedLoss(NO_LOSS, Bernoulli(0.0))])
-    yield _impact(cells, {cell.configuration.bitrate_bps: cell for cell in whole})
+    lossless = {cell.configuration.bitrate_bps: cell for cell in whole}
+    yield impact(cells, lossless)
+    yield side_by_side(cells, lossless)
+    yield chosen(cells)
 
 
 def _configuration(text: str, rate: int, delay_ms: float | None = None) -> Configuration:
     plain = Configuration(Protection.parse(text), rate, CONCEAL)
     return plain if delay_ms is None else Configuration(Protection.parse(text), rate, CONCEAL, delay_ms)
-
-
-def _impact(cells: Sequence[CallScores], whole: dict[int, CallScores]) -> Report:
-    """What losses take from PLCMOS, beside a call of the same rate without loss; and as a share of PLC's."""
-    means: dict[tuple[int, str], float] = {}
-    rows = []
-    for cell in cells:
-        rate, protection = cell.configuration.bitrate_bps, str(cell.configuration.protection)
-        impact = paired_interval(_plcmos(whole[rate]), _plcmos(cell))
-        if protection == "none":
-            means[rate, cell.loss.name] = impact.mean
-        rows.append({"rate": f"{rate // 1000} kb/s", "loss": cell.loss.name, "protection": protection})
-        rows[-1] |= {"impact": impact, "measured": cell.rate.measured_bps / 1000, "key": (rate, cell.loss.name)}
-    for row in rows:
-        row["share"] = row["impact"].mean / means[row.pop("key")]
-    columns = {"rate": "rate", "loss": "loss", "protection": "protection", "measured": "kb/s", "impact": "impact"}
-    columns["share"] = "of PLC's"
-    rows.sort(key=lambda row: (len(row["rate"]), row["rate"], row["loss"]))
-    note = "Impact: PLCMOS of the unprotected call without loss, less PLCMOS with loss, same clips and rate."
-    return Report("impact", "Impact of loss", columns, rows, [note], {"measured": 1})
-
-
-def _plcmos(cell: CallScores) -> np.ndarray:
-    return np.array([record["scores"].get("plcmos", np.nan) for record in cell.records], dtype=float)
 
 
 def delay(bench: Bench) -> Iterator[Report]:
@@ -152,9 +116,8 @@ def delay(bench: Bench) -> Iterator[Report]:
     plot_calls(summarise(cells, SCORES), SCORES, bench.output / "delay.png")
     rows = []
     for cell in cells:
-        scores = {name: mean_interval([r["scores"].get(name, np.nan) for r in cell.records]) for name in SCORES}
         named = {"protection": str(cell.configuration.protection), "delay": str(cell.configuration.playout_delay_ms)}
-        rows.append(named | scores)
+        rows.append(named | {name: mean_interval(scores(cell, name)) for name in SCORES})
     columns = {"protection": "protection", "delay": "delay, ms", "plcmos": "PLCMOS", "pesq": "PESQ", "estoi": "ESTOI"}
     yield Report("delay", f"Playout delay, {loss[0].name}, {rate // 1000} kb/s", columns, rows, decimals={"estoi": 3})
 
