@@ -48,6 +48,24 @@ def test_a_frame_of_another_length_is_refused():
         DredSender(RATE, LOOK_AHEAD).process(np.zeros(321, np.float32))
 
 
+@pytest.mark.parametrize(("frame_ms", "inside"), [(10, 0), (20, 0), (40, 1), (60, 2)])
+def test_no_packet_describes_only_itself(speech_16k, frame_ms, inside):
+    """However long packets are, the newest chunk begins before its own and ends in its first 20 ms."""
+    sender = heard(DredSender(RATE, LOOK_AHEAD, 16 * frame_ms), speech_16k[:28_800])
+    ticks = 48 * frame_ms
+    assert sender.inside(ticks) == inside
+    packet = with_dred(b"\x48" + bytes(30), sender.payload(ticks, FINEST, 3))
+    redundancy = DredReceiver().redundancy_of(100_000, packet)
+    assert 0 < redundancy.end - 100_000 < 960
+    assert redundancy.end - redundancy.begin == 3 * CHUNK_TICKS
+
+
+@pytest.mark.parametrize("sample_rate", [0, 32_000, 44_100])
+def test_a_rate_that_opus_does_not_have_is_refused(sample_rate):
+    with pytest.raises(ValueError, match=str(sample_rate)):
+        DredSender(sample_rate, 0)
+
+
 OTHERS = [Extension(5, 0, b""), Extension(40, 0, b"other")]
 
 

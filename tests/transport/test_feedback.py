@@ -6,6 +6,7 @@ import pytest
 from vivavoce.transport import rtcp
 from vivavoce.transport.feedback import LossFeedback
 from vivavoce.transport.forecast import LONGEST, LossForecast
+from vivavoce.transport.playout_clock import PlayoutClock
 from vivavoce.transport.protection import Protection
 from vivavoce.transport.report import reception_report
 from vivavoce.transport.sender import Sender
@@ -30,7 +31,7 @@ def reports(lost):
             source.accept(number & 0xFFFF)
         if number % REPORT_EVERY == REPORT_EVERY - 1:
             time = 0.02 * number
-            yield number + 1, reception_report(9, "peer", source, None, 0.2, 0.02, time), time
+            yield number + 1, reception_report(9, "peer", source, None, PlayoutClock(0.2), 0.02, time), time
 
 
 @pytest.mark.parametrize(

@@ -397,6 +397,15 @@ def test_the_report_says_what_was_lost():
     assert metrics.burst_duration == 60
     assert metrics.loss_rate == block.fraction_lost
     assert metrics.discard_rate == 0
+    assert (metrics.adaptive, metrics.buffer_nominal, metrics.buffer_limit) == (False, 100, 100)
+
+
+def test_the_report_says_whether_the_delay_is_adaptive():
+    receiver = Receiver(RATE, playout_delay_ms=None)
+    play(receiver, on_time(packets()), 3.1)
+    (metrics,) = rtcp.parse_compound(receiver.report(3.1))[2].blocks
+    assert metrics.adaptive
+    assert metrics.buffer_nominal < 100 < metrics.buffer_limit == 1100
 
 
 def test_late_packets_are_reported_as_discarded_and_not_as_lost():

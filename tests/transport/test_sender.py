@@ -5,7 +5,7 @@ import pytest
 
 from transport.streams import speech
 from vivavoce.codec.extensions import extensions_of
-from vivavoce.codec.packet import has_lbrr
+from vivavoce.codec.packet import OpusPacket, has_lbrr
 from vivavoce.redundancy.dred import EXTENSION_ID, DredReceiver
 from vivavoce.redundancy.red import RedPacket
 from vivavoce.transport import rtcp
@@ -13,6 +13,7 @@ from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
 from vivavoce.transport.protector import Protector
 from vivavoce.transport.rtcp_metrics import fraction_byte, ntp_from_seconds
+from vivavoce.transport.rtcp_xr import ADAPTIVE, FIXED
 from vivavoce.transport.rtp import RtpPacket
 from vivavoce.transport.sender import Sender
 
@@ -78,17 +79,18 @@ def test_copies_may_come_from_a_second_encoder_at_a_lower_rate():
 
 
 def test_lbrr_needs_an_expectation_of_loss():
-    for expected, some in ((0, False), (20, True)):
+    for expected, some in ((0, False), (0.3, True), (20, True)):
         stream = sender("lbrr", bitrate_bps=40_000, expected_loss_pct=expected)
         sent = [RtpPacket.parse(datagram).payload for (datagram,) in send_all(stream, speech())]
         assert any(map(has_lbrr, sent)) is some
         assert stream.stats.protection["lbrr"] == sum(map(has_lbrr, sent)) / len(sent)
 
 
-def test_a_pause_sends_its_marker_and_then_next_to_nothing():
+@pytest.mark.parametrize("protect", ["none", "lbrr+dred"])
+def test_a_pause_sends_its_marker_and_then_next_to_nothing(protect):
     samples = speech().copy()
     samples[RATE : 2 * RATE] = 0
-    stream = sender(dtx=True)
+    stream = sender(protect, dtx=True, expected_loss_pct=20, playout_delay_ms=1100)
     sent = send_all(stream, samples)
     assert sum(not datagrams for datagrams in sent) >= 25
     packets = [RtpPacket.parse(datagram) for datagrams in sent for datagram in datagrams]
@@ -96,7 +98,9 @@ def test_a_pause_sends_its_marker_and_then_next_to_nothing():
     assert numbers == [(65_534 + count) % 2**16 for count in range(len(packets))]
     steps = {(b.timestamp - a.timestamp) % 2**32 // 960 for a, b in itertools.pairwise(packets)}
     assert max(steps) > 5
-    assert any(len(packet.payload) <= 2 for packet in packets)
+    last = [a.payload for a, b in itertools.pairwise(packets) if (b.timestamp - a.timestamp) % 2**32 > 960]
+    assert any(len(payload) <= 2 for payload in last)
+    assert not any(extensions_of(payload) for payload in last if len(OpusPacket.parse(payload).frames[0]) <= 1)
     resumed = [packet for packet in packets[1:] if packet.marker]
     assert resumed
     assert all(len(packet.payload) > 2 for packet in resumed)
@@ -160,8 +164,18 @@ def test_the_report_counts_and_says_goodbye():
         ({"expected_loss_pct": 101}, "101"),
         ({"frame_ms": 15}, "15"),
         ({"sample_rate": 44_100}, "44100"),
+        ({"bitrate_bps": 600_000}, "takes 512000"),
+        ({"payload_type": 128}, "payload_type .* 128"),
+        ({"red_payload_type": -1}, "payload_type .* -1"),
+        ({"dred_payload_type": 300}, "payload_type .* 300"),
+        ({"timestamp": 2**32}, "timestamp"),
+        ({"sequence_number": 2**16}, "sequence_number"),
+        ({"ssrc": -1}, "ssrc"),
     ],
-    ids=["rate too low for its copies", "rate not a number", "loss", "frame", "sample rate"],
+    ids=[
+        *("rate too low for its copies", "rate not a number", "loss", "frame", "sample rate", "rate too high", "type"),
+        *("type of RED", "type of descriptions", "timestamp", "sequence number", "source"),
+    ],
 )
 def test_impossible_settings_are_named(settings, named):
     with pytest.raises(ValueError, match=named):
@@ -174,9 +188,11 @@ def test_the_rate_can_change_in_mid_call():
     stream.bitrate_bps = 48_000
     after = np.mean([len(d) for (d,) in send_all(stream, speech(1.0))])
     assert after == pytest.approx(2 * before, rel=0.15)
-    with pytest.raises(ValueError, match="leaves"):
-        stream.bitrate_bps = 5_000
-    assert stream.bitrate_bps == 48_000
+    for impossible in (5_000, 1_200_000):
+        with pytest.raises(ValueError, match="leaves"):
+            stream.bitrate_bps = impossible
+        assert stream.bitrate_bps == 48_000
+        assert stream.redundancy["opus_bps"] < 24_000
 
 
 @pytest.mark.parametrize(("frame_ms", "red"), [(60, "red:8"), (20, "red:17"), (40, "red:9")])
@@ -248,6 +264,24 @@ def test_reported_bursts_decide_how_often_the_past_is_described():
         stream.receive_rtcp(rtcp.serialize_compound([rtcp.ReceiverReport(3), rtcp.ExtendedReport(3, (metrics,))]), 1.0)
         every.append(stream.redundancy["dred"]["every"])
     assert every[0] > every[1] > 4
+
+
+@pytest.mark.parametrize(
+    ("config", "nominal", "limit", "lbrr_alone"),
+    [
+        pytest.param(FIXED, 60, 60, True, id="it waits no longer"),
+        pytest.param(0, 60, 0, True, id="nobody knows"),
+        pytest.param(ADAPTIVE, 60, 1100, False, id="it waits for what is sent"),
+        pytest.param(ADAPTIVE, 60, 90, True, id="but not so long"),
+        pytest.param(FIXED, 300, 300, False, id="it waits anyway"),
+    ],
+)
+def test_who_adapts_his_delay_is_described_the_past_to(config, nominal, limit, lbrr_alone):
+    stream = sender("auto", expected_loss_pct=20, bitrate_bps=40_000)
+    delays = {"receiver_config": config, "buffer_nominal": nominal, "buffer_limit": limit}
+    metrics = rtcp.VoipMetrics(7, gap_density=20, gap_duration=20_000, **delays)
+    stream.receive_rtcp(rtcp.serialize_compound([rtcp.ReceiverReport(3), rtcp.ExtendedReport(3, (metrics,))]), 1.0)
+    assert (stream.redundancy["using"] == "lbrr") is lbrr_alone
 
 
 def heard(stream, **metrics):

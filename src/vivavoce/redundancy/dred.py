@@ -14,6 +14,7 @@ import numpy as np
 
 from vivavoce import _core
 from vivavoce.codec.extensions import Extension, extensions_of, with_extension, with_extensions
+from vivavoce.codec.opus import SAMPLE_RATES
 from vivavoce.errors import ModelError, PacketError
 from vivavoce.models import find_model, load_model
 from vivavoce.redundancy.payload import CHUNK_TICKS, MAX_CHUNKS, OFFSET_TICKS, OFFSETS, LevelSchedule, model_id
@@ -23,7 +24,7 @@ EXTENSION_IDS, THEIRS = range(32, 128), (124, 126)  # long ones, and those that 
 RELEASED: dict[int, str] = {1: "rdovae-base-v1"}  # models by identifier; each stays readable for ever
 MODEL = "rdovae-base-v1"
 SPEECH_RATE = 16_000
-HOP_TICKS = 480
+HOP_TICKS, STEP_TICKS = 480, 960
 MAX_KEPT = 128  # packets whose redundancy a receiver has read: all that may be asked about one slot, and more
 MAX_BESIDE = 64  # extensions of a packet in which we look for ours: who sends more wants us to be busy
 
@@ -42,6 +43,7 @@ class DredSender:
         delay_samples: 0.
 
     Raises:
+        ValueError: `sample_rate` is none of those.
         ModelError: The model is missing, damaged or of another system.
     """
 
@@ -52,6 +54,8 @@ class DredSender:
         frame_samples: int | None = None,
         model: str | Path = MODEL,
     ) -> None:
+        if sample_rate not in SAMPLE_RATES:
+            raise ValueError(f"sample_rate must be one of {SAMPLE_RATES}, got {sample_rate}")
         self._model = load_model(find_model(model))
         if self._model.core.system != "rdovae":
             raise ModelError(Path(model), f"must be of the system rdovae, got {self._model.core.system}")
@@ -110,12 +114,19 @@ class DredSender:
         Returns:
             None where nothing was heard yet, or where it is too long ago.
         """
-        steps = self.steps
-        newest = HOP_TICKS * (2 * steps - 1) + HOP_TICKS // 2  # the end of its last frame
-        offset = round((self._heard - start - newest) / OFFSET_TICKS)
-        if steps < 2 or offset not in OFFSETS:
+        age = self.inside(start)
+        offset = round((self._heard - start - self._end(age)) / OFFSET_TICKS)
+        if self.steps - age < 2 or offset not in OFFSETS:
             return None
-        return self._encoder.write(0, offset, levels.first, levels.slope, levels.last, min(chunks, MAX_CHUNKS))
+        return self._encoder.write(age, offset, levels.first, levels.slope, levels.last, min(chunks, MAX_CHUNKS))
+
+    def inside(self, start: int) -> int:
+        """How many of the newest steps are of nothing but the packet itself, which began `start` ticks ago."""
+        return max(0, (self._end(0) - (self._heard - start)) // STEP_TICKS)
+
+    def _end(self, age: int) -> int:
+        """Where the last frame of a step ends, in ticks."""
+        return STEP_TICKS * (self.steps - age) - HOP_TICKS // 2
 
 
 class DredRedundancy:

@@ -86,14 +86,14 @@ class DredPlan:
         return cls(bitrate_bps, every, chunks, index, tuple(coarser.tolist()))
 
     def schedule(self, first: int) -> tuple[LevelSchedule, int]:
-        """Levels, and how many chunks are worth being described, where the newest has this level."""
+        """Levels, and how many chunks are worth being described, where the newest has this level, from 0 to 15."""
         return self._schedules[first]
 
     @cached_property
-    def _schedules(self) -> tuple[tuple[LevelSchedule, int], ...]:
+    def _schedules(self) -> dict[int, tuple[LevelSchedule, int]]:
         reached = [bisect_right(self.coarser, LEVELS - 1 + COARSER_THAN_ALL - first) for first in range(LEVELS)]
         worth = (max(1, min(chunks, self.chunks)) for chunks in reached)
-        return tuple((LevelSchedule(first, self.slope), chunks) for first, chunks in enumerate(worth))
+        return {first: (LevelSchedule(first, self.slope), chunks) for first, chunks in enumerate(worth)}
 
     def most_bps(self, packet_ms: float) -> float:
         """What its descriptions need where all are as fine as can be; Opus can have the rest of `bitrate_bps`."""
@@ -230,12 +230,13 @@ class DredRate:
     def _description(self, start: int, first: int) -> _Description | None:
         """What could be said, at which levels, of how many chunks, up to the oldest in which there is something."""
         levels, chunks = self.plan.schedule(first)
-        silence, oldest = self._silence, min(2 * chunks, self._known) - 1
-        while oldest >= 0 and self._loudness[oldest] <= silence:
+        silence, newest = self._silence, self._sender.inside(start)
+        oldest = min(newest + 2 * chunks, self._known) - 1
+        while oldest >= newest and self._loudness[oldest] <= silence:
             oldest -= 1
-        if oldest < 0:
+        if oldest < newest:
             return None
-        chunks = min(chunks, oldest // 2 + 1, self._heard // 2)
+        chunks = min(chunks, (oldest - newest) // 2 + 1, (self._heard - newest) // 2)
         payload = self._sender.payload(start, levels, chunks)
         return None if payload is None else (payload, levels, chunks)
 

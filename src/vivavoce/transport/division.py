@@ -10,7 +10,7 @@ from vivavoce.redundancy.payload import CHUNK_MS
 from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
 
-MIN_OPUS_BITRATE_BPS = 6_000  # RFC 6716 section 2.1.1
+MIN_OPUS_BITRATE_BPS, MAX_OPUS_BITRATE_BPS = 6_000, 512_000  # RFC 6716 section 2.1.1; of libopus, mono
 USUAL_DELAY_MS = 200.0  # from capture to playout, where the peer has not said
 
 # Descriptions of the past. By PLCMOS, PESQ and ESTOI on split val, rare ones that are fine beat many coarse ones, as
@@ -61,7 +61,7 @@ def divide(
         dred_in_red: Whether descriptions are blocks of RED, which all packets are then.
 
     Raises:
-        ValueError: It leaves less than 6 kb/s for Opus.
+        ValueError: It leaves less than 6 kb/s for Opus, or more than 512.
     """
     copies = len(protection.red)
     rate = float(bitrate_bps)
@@ -75,10 +75,10 @@ def divide(
         rate -= dred_bps
     if copies and red_bitrate_bps is None:
         rate /= 1 + copies
-    if not MIN_OPUS_BITRATE_BPS <= round(rate, 3) < float("inf"):
+    if not MIN_OPUS_BITRATE_BPS <= round(rate, 3) <= MAX_OPUS_BITRATE_BPS:
         raise ValueError(
             f"{bitrate_bps:.0f} b/s with protection {protection} leaves {rate:.0f} b/s for Opus; "
-            f"it needs {MIN_OPUS_BITRATE_BPS}"
+            f"it needs {MIN_OPUS_BITRATE_BPS}, and takes {MAX_OPUS_BITRATE_BPS}"
         )
     return Division(rate, dred_bps, every, reach_ms)
 

@@ -214,9 +214,8 @@ class Player:
         if gap is None or choice.source != "plc":
             return None
         with self._lock:
-            late = [gap.late[timestamp] for timestamp in sorted(gap.late, reverse=True)]
-        said = (self._chooser.said_by(payload) for payload in late)
-        return next((each for each in said if each is not None and each.end > gap.start), None)
+            said = (self._chooser.said_by(gap.late[timestamp]) for timestamp in sorted(gap.late, reverse=True))
+            return next((each for each in said if each is not None and each.end > gap.start), None)
 
     def _tell(self, redundancy: DredRedundancy) -> None:
         """Let the concealer know what a packet says of the gap, from here on."""

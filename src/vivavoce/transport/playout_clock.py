@@ -3,7 +3,7 @@
 The fastest packets of the last ten seconds show where the sender's clock stands (their queueing delay is nearest to
 zero), which also follows clocks that run apart. The delay is fixed, or adaptive: a quantile of how late payloads became
 usable, where one recovered from a later packet counts with that packet's arrival, so that redundancy that is needed is
-waited for.
+waited for (of descriptions, up to 400 ms: `patience.py`).
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ class PlayoutClock:
     def adaptive(self) -> bool:
         """The delay follows the network."""
         return self._adaptive
+
+    @property
+    def longest_delay_s(self) -> float:
+        """What the delay can become."""
+        return MAX_DELAY_S if self._adaptive else self.delay_s
 
     @property
     def anchored(self) -> bool:

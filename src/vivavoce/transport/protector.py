@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vivavoce.codec.packet import is_dtx
 from vivavoce.redundancy.dred import EXTENSION_ID, DredSender, checked_id, with_dred
 from vivavoce.redundancy.dred_rate import DredPlan, DredRate, DredTally
 from vivavoce.redundancy.red import MAX_OFFSET, RedBlock, RedHistory
@@ -115,11 +116,13 @@ class Protector:
     def wrap(self, timestamp: int, packet: bytes, copy: bytes | None) -> tuple[int, bytes]:
         """Payload type and RTP payload of an Opus packet, of which later ones carry a copy, or the other one given."""
         stats, body, beside = self.stats, packet, ()
-        if self._dred is not None and (description := self._dred.next(self._frame_ms * OPUS_CLOCK_HZ // 1000)):
-            if self._dred_payload_type is None:
+        beside_type = self._dred_payload_type
+        dred = None if beside_type is None and is_dtx(packet) else self._dred  # receivers know a pause by the length
+        if dred is not None and (description := dred.next(self._frame_ms * OPUS_CLOCK_HZ // 1000)):
+            if beside_type is None:
                 body = with_dred(packet, description, self._dred_extension_id)
             else:
-                beside = (RedBlock(self._dred_payload_type, 0, description),)
+                beside = (RedBlock(beside_type, 0, description),)
             stats.packets_with_dred += 1
             stats.dred_bytes_sent += len(body) - len(packet) + sum(4 + len(block.data) for block in beside)
         history = self._history

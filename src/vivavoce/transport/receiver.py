@@ -26,6 +26,7 @@ from vivavoce.redundancy.red import RedPacket
 from vivavoce.transport import rtcp
 from vivavoce.transport.choice import Chooser
 from vivavoce.transport.jitter_buffer import JitterBuffer, Payload
+from vivavoce.transport.patience import Patience
 from vivavoce.transport.player import Player, Slot
 from vivavoce.transport.playout_clock import PlayoutClock
 from vivavoce.transport.report import reception_report
@@ -106,6 +107,8 @@ class Receiver:
             self.models = (*getattr(concealer, "model_names", ()), *RELEASED.values())
         start = None if anchor is None else anchor[0]
         chooser = Chooser(self._buffer, DredReceiver(dred_extension_id) if concealer.listens else None)
+        waits = concealer.listens and self._clock.adaptive
+        self._patience = Patience(self._clock, chooser.said_by) if waits else None
         self._player = Player(
             sample_rate, self._buffer, chooser, self._clock, concealer, self._stats, self._lock, start
         )
@@ -211,7 +214,7 @@ class Receiver:
         with self._lock:
             packet_s = self._timeline.newest_ticks / OPUS_CLOCK_HZ
             return reception_report(
-                self._ssrc, self._cname, self._source, self._last_report, self._clock.delay_s, packet_s, now
+                self._ssrc, self._cname, self._source, self._last_report, self._clock, packet_s, now
             )
 
     # -- everything below runs with the lock held --
@@ -258,6 +261,8 @@ class Receiver:
         previous = self._source
         self._source = Source(first.ssrc, first.sequence_number)
         self._stats.restarts += 1
+        if self._patience is not None:
+            self._patience.begin()
         if previous is not None:
             self._lost_before += previous.lost
         if previous is None or previous.ssrc != first.ssrc:
@@ -323,6 +328,8 @@ class Receiver:
         self._clock.usable(timestamp, arrival)
         if lbrr:
             self._clock.usable(timestamp - ticks, arrival)
+        if sequence is not None and self._patience is not None:
+            self._patience.arrived(payload, sequence)
         if self._player.has_played(timestamp + ticks):
             self._store_late(payload, arrival)
             return

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vivavoce.transport.playout_clock import PlayoutClock
 from vivavoce.transport.rtcp import ExtendedReport, ReceiverReport, ReportBlock, SourceDescription, serialize_compound
 from vivavoce.transport.rtcp_metrics import fraction_byte
-from vivavoce.transport.rtcp_xr import VoipMetrics
+from vivavoce.transport.rtcp_xr import ADAPTIVE, FIXED, VoipMetrics
 from vivavoce.transport.rtp import OPUS_CLOCK_HZ
 from vivavoce.transport.source import Source
 
@@ -16,7 +17,7 @@ def reception_report(
     cname: str,
     source: Source | None,
     last_report: tuple[int, float] | None,
-    delay_s: float,
+    clock: PlayoutClock,
     packet_s: float,
     now: float,
 ) -> bytes:
@@ -27,7 +28,7 @@ def reception_report(
         cname: Of the receiver.
         source: What is received; None: nothing was heard yet.
         last_report: Compact NTP time of the sender's last report and its arrival in seconds.
-        delay_s: The playout delay.
+        clock: Of the playout.
         packet_s: What one packet lasts, for the durations of bursts and gaps.
         now: Seconds on the clock of the arrivals.
     """
@@ -44,15 +45,16 @@ def reception_report(
         last_sr=0 if last_report is None else last_report[0],
         delay_since_last_sr=min(round(since_report * 65_536), 0xFFFF_FFFF),
     )
-    delay_ms = min(round(1000 * delay_s), 0xFFFF)
+    delay_ms, limit_ms = (min(round(1000 * delay_s), 0xFFFF) for delay_s in (clock.delay_s, clock.longest_delay_s))
     expected = max(1, source.expected)
     metrics = replace(
         VoipMetrics.measured(source.ssrc, source.lost_flags(), 1000 * packet_s),  # bursts and gaps: of the last 20 s
         loss_rate=fraction_byte(max(0, source.lost) / expected),
         discard_rate=fraction_byte(min(1.0, source.discarded / expected)),
         end_system_delay=delay_ms,
+        receiver_config=ADAPTIVE if clock.adaptive else FIXED,
         buffer_nominal=delay_ms,
         buffer_maximum=delay_ms,
-        buffer_limit=0xFFFF,
+        buffer_limit=limit_ms,
     )
     return serialize_compound([ReceiverReport(ssrc, (block,)), description, ExtendedReport(ssrc, (metrics,))])

@@ -18,6 +18,8 @@ from vivavoce.transport.rtp import check_bits
 
 UNAVAILABLE = 127  # levels and scores that nobody measured, RFC 3611 sections 4.7.3 to 4.7.5
 
+FIXED, ADAPTIVE = 0x20, 0x30  # jitter buffers in `receiver_config`, RFC 3611 section 4.7.6
+
 _SSRC = struct.Struct("!I")
 _BLOCK_HEADER = struct.Struct("!BBH")
 _RLE = struct.Struct("!IHH")
@@ -82,6 +84,11 @@ class VoipMetrics:
 
     block_type: ClassVar[int] = 7
     size: ClassVar[int] = _BLOCK_HEADER.size + _VOIP.size
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the jitter buffer says that it follows the network."""
+        return self.receiver_config & ADAPTIVE == ADAPTIVE
 
     def __post_init__(self) -> None:
         try:

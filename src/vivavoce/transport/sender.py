@@ -16,12 +16,13 @@ from vivavoce.codec.packet import has_lbrr, is_dtx
 from vivavoce.errors import PacketError
 from vivavoce.redundancy.dred import EXTENSION_ID
 from vivavoce.transport import rtcp
+from vivavoce.transport.division import USUAL_DELAY_MS
 from vivavoce.transport.feedback import LossFeedback
 from vivavoce.transport.forecast import LossForecast
 from vivavoce.transport.protection import Protection
 from vivavoce.transport.protector import Protector
 from vivavoce.transport.rtcp_metrics import ntp_from_seconds, round_trip_time
-from vivavoce.transport.rtp import OPUS_CLOCK_HZ, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE, RtpPacket
+from vivavoce.transport.rtp import OPUS_CLOCK_HZ, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE, RtpPacket, check_bits
 
 FRAME_MS = (10, 20, 40, 60)
 UNREPORTED_LOSS_PCT = 10.0  # expected until the first report: enough for Opus to write LBRR
@@ -71,9 +72,9 @@ class Sender:
         forecast: The bursts that losses are expected in, which decide how much of the past is described; the rate is
             `expected_loss_pct`, whatever it says. None: the usual ones, until the peer's extended reports tell.
         playout_delay_ms: Of the peer, from capture to playout, which decides how often the past is described; None: as
-            his extended reports say.
+            his extended reports say. An adaptive one waits for descriptions.
         dtx: Stop sending in silence (RFC 7587 section 3.1.3); the first frame of a pause is still sent as its marker.
-        vbr: Let the rate follow the signal; otherwise all packets are equally long.
+        vbr: Let the rate follow the signal; otherwise all packets are equally long, but for what describes the past.
         bandwidth: Audio bandwidth of Opus; None lets it choose.
         complexity: Of the encoder, 0 (fast) to 10.
         red_bitrate_bps: Make the RED copies by a second encoder of this rate; None copies the primary's own bytes.
@@ -122,6 +123,11 @@ class Sender:
         types = [kind for kind in (payload_type, red_payload_type, dred_payload_type) if kind is not None]
         if len(set(types)) < len(types):
             raise ValueError(f"payload types of Opus, RED and descriptions must differ, got {types}")
+        for kind in types:
+            check_bits("payload_type", kind, 7)
+        check_bits("ssrc", ssrc or 0, 32)
+        check_bits("sequence_number", sequence_number or 0, 16)
+        check_bits("timestamp", timestamp or 0, 32)
         self.protection = protection
         self.frame_ms = frame_ms
         self.ssrc = secrets.randbits(32) if ssrc is None else ssrc
@@ -145,7 +151,7 @@ class Sender:
                 bandwidth=bandwidth,
                 complexity=complexity,
                 inband_fec=inband_fec,
-                expected_loss_pct=round(self.expected_loss_pct),
+                expected_loss_pct=self._opus_loss_pct,
                 dtx=dtx,
             )
 
@@ -278,12 +284,19 @@ class Sender:
     def _take_metrics(self, metrics: rtcp.VoipMetrics) -> None:
         self._feedback.take_metrics(metrics)
         if self._follows_delay and metrics.buffer_nominal:
-            self._playout_delay_ms = float(metrics.buffer_nominal)
+            waits_ms = min(USUAL_DELAY_MS, metrics.buffer_limit) if metrics.adaptive else 0.0  # for what is sent
+            self._playout_delay_ms = max(float(metrics.buffer_nominal), waits_ms)
         self._feedback_is_new = True
 
     @property
     def _knows_loss(self) -> bool:
         return self._told_loss_pct is not None or self._feedback.loss is not None
+
+    @property
+    def _opus_loss_pct(self) -> int:
+        """In whole per cent, at 0 of which Opus writes no LBRR."""
+        writes = self._protector.using.lbrr and self.expected_loss_pct > 0
+        return max(round(self.expected_loss_pct), int(writes))
 
     @property
     def _forecast(self) -> LossForecast:
@@ -303,7 +316,7 @@ class Sender:
         """Let Opus do its part of the plan."""
         self._encoder.bitrate_bps = round(self._protector.division.opus_bps)
         self._encoder.inband_fec = self._protector.using.lbrr
-        self._encoder.expected_loss_pct = round(self.expected_loss_pct)
+        self._encoder.expected_loss_pct = self._opus_loss_pct
 
     def _skipped(self, payload: bytes) -> bool:
         was_in_dtx = self._in_dtx
