@@ -70,11 +70,17 @@ def test_another_sequence_begins_anew(clock):
     assert patience._lost == {}
 
 
-def test_little_is_remembered_whatever_arrives(clock):
+@pytest.mark.parametrize("back", [False, True])
+def test_little_is_remembered_whatever_arrives(clock, back):
+    """Not either where a forged clock goes on with losses, and is then set back to other times, again and again."""
     rng = np.random.default_rng(0)
-    slots = np.cumsum(rng.integers(1, 3000, 300))
-    patience = listen(clock, [(int(n), int(n)) for n in slots], {})
-    assert len(patience._lost) <= PATIENCE_TICKS // TICKS
+    patience, sequence, time = Patience(clock, lambda payload: None), 0, 0
+    for number in range(3000):
+        missing = int(rng.integers(0, 3000))
+        sequence += 1 + missing
+        time += (1 + missing) * 120 if not back or number % 3 else -int(rng.integers(1, 1_440_000))
+        patience.arrived(Payload(time, 120, b"..", "primary", 0.0), sequence)
+        assert len(patience._lost) <= PATIENCE_TICKS // 120
 
 
 def call(protect, loss, delay_ms=None):

@@ -39,7 +39,9 @@ class Patience:
             self._lost.pop(time, None)
             return
         self._newest = sequence, time
-        if newest is not None:
+        if newest is not None and time <= newest[1]:  # the sender's clock was set back
+            self._lost.clear()
+        elif newest is not None:
             missing = sequence - newest[0] - 1
             if time - newest[1] == (missing + 1) * ticks:  # else the sender paused, or nobody knows
                 lost = range(time - min(missing, PATIENCE_TICKS // ticks) * ticks, time, ticks)
