@@ -9,7 +9,7 @@ import numpy as np
 from report import Report
 
 from vivavoce.evaluation.call import CallScores
-from vivavoce.evaluation.statistics import mean_interval, paired_interval
+from vivavoce.evaluation.statistics import Interval, mean_interval, paired_interval
 from vivavoce.evaluation.tables import footnotes, markdown_table, summarise, with_interval
 
 SCORES = ("plcmos", "pesq", "estoi")
@@ -41,8 +41,7 @@ def impact(cells: Sequence[CallScores], whole: Mapping[int, CallScores]) -> Repo
     means: dict[tuple[int, str], float] = {}
     rows = []
     for cell in cells:
-        rate, protection = _rate(cell), _protection(cell)
-        taken = paired_interval(scores(whole[rate], "plcmos"), scores(cell, "plcmos"))
+        rate, protection, taken = _rate(cell), _protection(cell), _taken(cell, whole)
         if protection == "none":
             means[rate, cell.loss.name] = taken.mean
         rows.append({"rate": f"{rate // 1000} kb/s", "loss": cell.loss.name, "protection": protection})
@@ -61,11 +60,9 @@ def side_by_side(cells: Sequence[CallScores], whole: Mapping[int, CallScores]) -
     rows: dict[tuple[int, str], dict[str, str]] = {}
     for cell in cells:
         row = rows.setdefault((_rate(cell), cell.loss.name), {"rate": str(_rate(cell) // 1000), "loss": cell.loss.name})
-        taken = paired_interval(scores(whole[_rate(cell)], "plcmos"), scores(cell, "plcmos"))
         pesq, estoi = (mean_interval(scores(cell, name)).mean for name in ("pesq", "estoi"))
-        row[_protection(cell)] = f"{with_interval(taken, 2)}, {pesq:.2f}, {estoi:.3f}"
-    columns = {"rate": "kb/s", "loss": "loss"} | dict.fromkeys(map(_protection, cells), "")
-    columns |= {name: name for name, heading in columns.items() if not heading}
+        row[_protection(cell)] = f"{with_interval(_taken(cell, whole), 2)}, {pesq:.2f}, {estoi:.3f}"
+    columns = {"rate": "kb/s", "loss": "loss"} | {name: name for name in map(_protection, cells)}
     note = f"Impact on PLCMOS, PESQ-WB, ESTOI; {len(cells[0].records)} clips."
     return Report("side-by-side", "Side by side", columns, list(rows.values()), [note])
 
@@ -95,6 +92,11 @@ def chosen(cells: Sequence[CallScores]) -> Report:
 def scores(cell: CallScores, name: str) -> np.ndarray:
     """Of one kind, by clip; NaN where there is none."""
     return np.array([record["scores"].get(name, np.nan) for record in cell.records], dtype=float)
+
+
+def _taken(cell: CallScores, whole: Mapping[int, CallScores]) -> Interval:
+    """From PLCMOS, by the losses."""
+    return paired_interval(scores(whole[_rate(cell)], "plcmos"), scores(cell, "plcmos"))
 
 
 def _rate(cell: CallScores) -> int:

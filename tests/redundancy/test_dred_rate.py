@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from vivavoce.redundancy.dred import DredSender
+from vivavoce.redundancy.dred import DredReceiver, DredSender, with_dred
 from vivavoce.redundancy.dred_rate import OVERHEAD, DredPlan, DredRate
-from vivavoce.redundancy.payload import LEVELS, SLOPES, model_id
+from vivavoce.redundancy.payload import CHUNK_TICKS, LEVELS, SLOPES, model_id
 
 RATE, PACKET_MS = 16_000, 20
 LONG, SHORT = 0.95 ** np.arange(60), 0.2 ** np.arange(60)
@@ -121,6 +121,20 @@ def test_what_is_loud_is_heard_in_each_step_of_a_packet():
         sender.process(noise if number % 30 else click)
         # what describes a step is told with the step after it: the first of all is never described
         assert (rate.next(2880) is not None) == (30 <= number < 37)
+
+
+@pytest.mark.parametrize("frame_ms", [10, 20, 40, 60])
+def test_no_silence_is_described_before_what_was_spoken(frame_ms):
+    """What is said begins with the chunk in which the noise does, however much of it is in the packet itself."""
+    sender = DredSender(RATE, 0, 16 * frame_ms)
+    rate = DredRate(sender, plan(64_000), frame_ms)
+    noise = np.random.default_rng(0).normal(0, 0.1, 16 * 360).astype(np.float32)
+    for frame in np.concatenate([np.zeros(16 * 1200, np.float32), noise]).reshape(-1, sender.frame_samples):
+        sender.process(frame)
+        payload = rate.next(48 * frame_ms)
+    said = DredReceiver().redundancy_of(100_000, with_dred(b"\x48" + bytes(30), payload))
+    began = 100_000 - 48 * (360 - frame_ms)
+    assert began - CHUNK_TICKS < said.begin <= began
 
 
 def test_a_rate_for_nothing_says_so(speech_16k):

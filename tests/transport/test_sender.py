@@ -86,11 +86,10 @@ def test_lbrr_needs_an_expectation_of_loss():
         assert stream.stats.protection["lbrr"] == sum(map(has_lbrr, sent)) / len(sent)
 
 
-@pytest.mark.parametrize("protect", ["none", "lbrr+dred"])
-def test_a_pause_sends_its_marker_and_then_next_to_nothing(protect):
+def test_a_pause_sends_its_marker_and_then_next_to_nothing():
     samples = speech().copy()
     samples[RATE : 2 * RATE] = 0
-    stream = sender(protect, dtx=True, expected_loss_pct=20, playout_delay_ms=1100)
+    stream = sender(dtx=True)
     sent = send_all(stream, samples)
     assert sum(not datagrams for datagrams in sent) >= 25
     packets = [RtpPacket.parse(datagram) for datagrams in sent for datagram in datagrams]
@@ -98,13 +97,30 @@ def test_a_pause_sends_its_marker_and_then_next_to_nothing(protect):
     assert numbers == [(65_534 + count) % 2**16 for count in range(len(packets))]
     steps = {(b.timestamp - a.timestamp) % 2**32 // 960 for a, b in itertools.pairwise(packets)}
     assert max(steps) > 5
-    last = [a.payload for a, b in itertools.pairwise(packets) if (b.timestamp - a.timestamp) % 2**32 > 960]
-    assert any(len(payload) <= 2 for payload in last)
-    assert not any(extensions_of(payload) for payload in last if len(OpusPacket.parse(payload).frames[0]) <= 1)
+    assert any(len(packet.payload) <= 2 for packet in packets)
     resumed = [packet for packet in packets[1:] if packet.marker]
     assert resumed
     assert all(len(packet.payload) > 2 for packet in resumed)
     assert stream.stats.dtx_frames > stream.stats.frames_encoded - stream.stats.packets_sent
+
+
+@pytest.mark.parametrize("begin", range(30, 45))
+def test_no_description_hides_the_marker_of_a_pause(begin):
+    samples = speech().copy()
+    samples[320 * begin : 320 * begin + RATE] = 0
+    stream = sender("dred", dtx=True, expected_loss_pct=20, playout_delay_ms=300)
+    sent = [RtpPacket.parse(datagram).payload for datagrams in send_all(stream, samples) for datagram in datagrams]
+    markers = [payload for payload in sent if len(OpusPacket.parse(payload).frames[0]) <= 1]
+    assert markers
+    assert all(len(payload) <= 2 for payload in markers)
+
+
+def test_a_block_of_red_describes_beside_the_marker_of_a_pause():
+    stream = sender("dred", expected_loss_pct=20, dred_payload_type=118)
+    send_all(stream, speech(1.0))
+    bodies = [stream._protector.wrap(0, b"\x48", None)[1] for _ in range(20)]
+    assert all(RedPacket.parse(body).data == b"\x48" for body in bodies)
+    assert any(RedPacket.parse(body).redundant for body in bodies)
 
 
 def report_of(ssrc, fraction, **fields):
